@@ -1,0 +1,67 @@
+# Coatcheck. `make` alone lists the targets. Everything sets itself up; nothing needs an argument.
+GO    ?= go
+TAGS  := -tags nomsgpack
+PKG   ?= ./...
+TOOL  := $(GO) -C tools tool
+ROUNDS ?= 3
+export GOFLAGS ?= -buildvcs=false
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check check-long lint fmt generate bench fuzz lab canary quickstart setup clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
+
+run: build ## Start the demonstration: issuer, edge, store and two services in one process, on loopback
+	@bin/coatcheck dev
+
+test: setup ## Run every test with the race detector (starts and stops its own redis-server)
+	$(GO) test $(TAGS) -race -shuffle=on -timeout 8m $(PKG)
+
+build: ## Build bin/coatcheck
+	@$(GO) build $(TAGS) -trimpath -o bin/coatcheck ./cmd/coatcheck
+
+check: fmt-check lint generate-check test bench-smoke quickstart ## All that CI runs: format, linters, generated files, tests, the README's quick start
+
+check-long: check ## The slow campaigns too: fuzzing, benchmarks, the load lab
+	$(MAKE) fuzz FUZZTIME=60s
+	$(MAKE) bench lab
+
+lint: ## vet, and the analyzers of tools/lint (staticcheck, errcheck, bodyclose, noctx, errorlint, …)
+	$(GO) vet $(TAGS) ./...
+	@$(GO) -C tools build -o ../bin/lint ./lint
+	$(GO) vet $(TAGS) -vettool=$(CURDIR)/bin/lint ./...
+
+fmt: ## Format all Go files
+	@git ls-files -co --exclude-standard '*.go' | sed 's|^|../|' | xargs $(TOOL) gofumpt -w
+
+fmt-check:
+	@out=$$(git ls-files -co --exclude-standard '*.go' | sed 's|^|../|' | xargs $(TOOL) gofumpt -l); \
+	  [ -z "$$out" ] || { echo "not formatted (mend with: make fmt):"; echo "$$out"; exit 1; }
+
+generate: ## Write the generated files anew (the configuration's JSON Schema)
+	$(GO) -C tools run ./schema
+
+generate-check: generate
+	@git diff --exit-code -- configs/coatcheck.schema.json || { echo "generated files were stale: commit what make generate wrote"; exit 1; }
+
+bench: ## Micro-benchmarks of the hot paths, with allocations
+	$(GO) test $(TAGS) -run '^$$' -bench . -benchmem $(BENCHFLAGS) ./routes ./exchange ./gateway ./issuer ./verifier ./store
+
+bench-smoke:
+	@$(MAKE) --no-print-directory bench BENCHFLAGS='-benchtime=20x' >/dev/null
+
+fuzz: ## Each fuzz target for FUZZTIME (default 10s)
+	@GO="$(GO)" TAGS="$(TAGS)" tools/fuzz.sh $(or $(FUZZTIME),10s)
+
+lab: build ## Load lab: the edge beside nginx and nginx + Lua, interleaved (installs them); ROUNDS=3
+	@benchmarks/lab.sh run $(ROUNDS)
+
+quickstart: ## Run the README's quick start for real
+	@tools/quickstart.sh
+
+setup: ## Install what the tests need (redis-server) through the system's package manager
+	@tools/setup.sh redis-server
+
+clean: ## Remove what was built
+	rm -rf bin benchmarks/run
