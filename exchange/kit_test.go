@@ -1,0 +1,243 @@
+package exchange_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/store"
+	"github.com/coatcheck/coatcheck/verifier"
+)
+
+const (
+	issuerURL = "https://auth.example.com"
+	longest   = time.Hour
+	life      = 10 * time.Minute
+)
+
+// signer is an issuer's key. Real signatures, made by hand: the library that makes them belongs to another room.
+type signer struct {
+	id  string
+	key *ecdsa.PrivateKey
+}
+
+func newSigner(t testing.TB, id string) *signer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &signer{id, key}
+}
+
+// sign makes an ES256 JWT (RFC 7518 §3.4).
+func (s *signer) sign(t testing.TB, typ string, claims map[string]any) string {
+	t.Helper()
+	text := segment(t, map[string]any{"alg": "ES256", "kid": s.id, "typ": typ}) + "." + segment(t, claims)
+	digest := sha256.Sum256([]byte(text))
+	r, q, err := ecdsa.Sign(rand.Reader, s.key, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	signature := make([]byte, 64)
+	r.FillBytes(signature[:32])
+	q.FillBytes(signature[32:])
+	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+}
+
+func segment(t testing.TB, v any) string {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.RawURLEncoding.EncodeToString(text)
+}
+
+// keySource counts how often a signature was about to be verified, and can be made to fail or to wait.
+type keySource struct {
+	verifier.StaticKeys
+	asked atomic.Int64
+	down  atomic.Bool
+	delay time.Duration
+}
+
+func (k *keySource) Key(ctx context.Context, id string) (verifier.Key, error) {
+	k.asked.Add(1)
+	if k.down.Load() {
+		return verifier.Key{}, verifier.ErrKeysUnavailable
+	}
+	time.Sleep(k.delay) // only used under synctest
+	return k.StaticKeys.Key(ctx, id)
+}
+
+// records counts what reaches the store, and can stand in for what a real one cannot be made to show.
+type records struct {
+	*store.Memory
+	takes atomic.Int64
+	// take, when set, answers instead of Memory.
+	take func(ctx context.Context, jti string) (store.Taken, error)
+}
+
+func (r *records) Take(ctx context.Context, jti string) (store.Taken, error) {
+	r.takes.Add(1)
+	if r.take != nil {
+		return r.take(ctx, jti)
+	}
+	return r.Memory.Take(ctx, jti)
+}
+
+// kit is an issuer and an edge with a real store between them.
+type kit struct {
+	t         testing.TB
+	stampKey  []byte
+	stamper   *exchange.Stamper
+	signer    *signer
+	keys      *keySource
+	records   *records
+	depositor *exchange.Depositor
+	edge      *exchange.Exchange
+}
+
+func newKit(t testing.TB, change ...func(*exchange.Config)) *kit {
+	t.Helper()
+	k := &kit{t: t, stampKey: randomKey(), signer: newSigner(t, "key-1"), records: &records{Memory: store.NewMemory()}}
+	k.stamper = newStamper(t, k.stampKey)
+	k.keys = &keySource{StaticKeys: verifier.StaticKeys{
+		k.signer.id: {ID: k.signer.id, Algorithm: "ES256", Public: k.signer.key.Public()},
+	}}
+	k.depositor = exchange.NewDepositor(k.stamper, k.records)
+	k.edge = k.newEdge(change...)
+	return k
+}
+
+// newEdge makes one more edge on the same store.
+func (k *kit) newEdge(change ...func(*exchange.Config)) *exchange.Exchange {
+	k.t.Helper()
+	c := exchange.Config{Issuer: issuerURL, Stamper: k.stamper, Records: k.records, Keys: k.keys}
+	for _, f := range change {
+		f(&c)
+	}
+	edge, err := exchange.New(c)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return edge
+}
+
+func newStamper(t testing.TB, keys ...[]byte) *exchange.Stamper {
+	t.Helper()
+	s, err := exchange.NewStamper("cck", longest, keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func randomKey() []byte {
+	key := make([]byte, 32)
+	rand.Read(key)
+	return key
+}
+
+// draft is a grant on its way into the store; tests bend it before it is deposited.
+type draft struct {
+	reference exchange.Reference
+	manifest  exchange.Manifest
+	tokens    map[string]exchange.Token
+	sign      func(claims map[string]any) string
+}
+
+// draft makes a genuine one, for the audiences orders-api and billing-api.
+func (k *kit) draft() *draft {
+	now := time.Now().Truncate(time.Second)
+	d := &draft{reference: k.depositor.Reference()}
+	d.tokens = map[string]exchange.Token{
+		"orders-api":  exchange.NewToken(fakeJWT("orders")),
+		"billing-api": exchange.NewToken(fakeJWT("billing")),
+	}
+	d.manifest = exchange.Manifest{
+		Issuer:    issuerURL,
+		JTI:       d.reference.JTI(),
+		ClientID:  "partner-shop",
+		Handles:   exchange.Handles{Client: "clienthandle", Family: "familyhandle", Subject: "subjecthandle"},
+		IssuedAt:  now,
+		ExpiresAt: now.Add(life),
+		Shares: map[string]exchange.ManifestShare{
+			"orders-api":  share(d.tokens["orders-api"], "orders:read", "orders:write"),
+			"billing-api": share(d.tokens["billing-api"], "invoices:read"),
+		},
+	}
+	d.sign = func(claims map[string]any) string { return k.signer.sign(k.t, exchange.ManifestType, claims) }
+	return d
+}
+
+func share(t exchange.Token, scopes ...string) exchange.ManifestShare {
+	return exchange.ManifestShare{Scopes: scopes, SHA256: sha256.Sum256([]byte(t.Reveal()))}
+}
+
+// fakeJWT is random text of the size and alphabet of a JWT: the exchange never looks inside one.
+func fakeJWT(name string) string {
+	var b strings.Builder
+	b.WriteString(base64.RawURLEncoding.EncodeToString([]byte(`{"for":"` + name + `"}`)))
+	for b.Len() < 700 {
+		b.WriteString(rand.Text())
+	}
+	return b.String()[:700]
+}
+
+func (d *draft) deposit() exchange.Deposit {
+	return exchange.Deposit{
+		Manifest:  d.sign(d.manifest.Claims()),
+		Tokens:    maps.Clone(d.tokens),
+		IssuedAt:  d.manifest.IssuedAt,
+		ExpiresAt: d.manifest.ExpiresAt,
+		KeyID:     "key-1",
+		Handles:   d.manifest.Handles,
+	}
+}
+
+// issue deposits a genuine grant and returns it with what the client would hold.
+func (k *kit) issue() (*draft, string) {
+	k.t.Helper()
+	d := k.draft()
+	if err := k.depositor.Deposit(context.Background(), d.reference, d.deposit()); err != nil {
+		k.t.Fatalf("deposit: %v", err)
+	}
+	return d, d.reference.Reveal()
+}
+
+// swap expects the reference to be live.
+func (k *kit) swap(raw string, want exchange.Source) *exchange.Grant {
+	k.t.Helper()
+	g, source, err := k.edge.Swap(context.Background(), raw)
+	if err != nil || source != want {
+		k.t.Fatalf("Swap: source %q, error %v; want %q and a grant", source, err, want)
+	}
+	return g
+}
+
+// refused expects a refusal for that reason.
+func (k *kit) refused(raw string, want exchange.Reason) exchange.Source {
+	k.t.Helper()
+	g, source, err := k.edge.Swap(context.Background(), raw)
+	var r *exchange.Refusal
+	if g != nil || !errors.As(err, &r) || r.Reason != want {
+		k.t.Fatalf("Swap: grant %v, source %q, error %v; want a refusal that is %q", g, source, err, want)
+	}
+	if inactive := want != exchange.ReasonUnavailable; errors.Is(err, exchange.ErrInactive) != inactive || errors.Is(err, exchange.ErrUnavailable) == inactive {
+		k.t.Fatalf("refusal %v is not exactly one of ErrInactive and ErrUnavailable", err)
+	}
+	return source
+}

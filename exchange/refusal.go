@@ -1,0 +1,61 @@
+package exchange
+
+import "errors"
+
+// What a caller of Swap and Deposit must tell apart.
+var (
+	// ErrInactive: the reference is not one that is live now, for whatever reason; outside, all reasons are one 401.
+	ErrInactive = errors.New("exchange: reference is not active")
+	// ErrUnavailable: the store or the keys cannot answer; says nothing about the reference. 503.
+	ErrUnavailable = errors.New("exchange: cannot decide now")
+	// ErrQuota: the client is at its quota. 429 for that client.
+	ErrQuota = errors.New("exchange: client is at its quota")
+	// ErrTooLarge: a JWT is over MaxToken or the record over its cap.
+	ErrTooLarge = errors.New("exchange: grant is too large")
+)
+
+// Reason says, inside, why a reference was refused: a closed set for logs and metrics, never shown outside.
+type Reason string
+
+// The reasons.
+const (
+	ReasonMalformed   Reason = "malformed"   // length, alphabet, prefix or checksum
+	ReasonForged      Reason = "forged"      // no stamp key of ours made its tag
+	ReasonStale       Reason = "stale"       // older than the longest life, or from the future
+	ReasonUnknown     Reason = "unknown"     // no record: never issued, deleted or expired there
+	ReasonExpired     Reason = "expired"     // its manifest's exp has passed
+	ReasonTampered    Reason = "tampered"    // the record does not open, or its manifest does not hold
+	ReasonUnavailable Reason = "unavailable" // with ErrUnavailable
+)
+
+// Refusal is the error of Parse and Swap. errors.Is(err, ErrInactive) or errors.Is(err, ErrUnavailable), never both.
+type Refusal struct {
+	Reason Reason
+	Err    error // detail for the log; may be nil; never holds a secret
+}
+
+func refuse(why Reason, detail error) *Refusal { return &Refusal{Reason: why, Err: detail} }
+
+func (r *Refusal) Error() string {
+	text := r.sentinel().Error() + ": " + string(r.Reason)
+	if r.Err != nil {
+		text += ": " + r.Err.Error()
+	}
+	return text
+}
+
+// Unwrap yields the sentinel, chosen by the reason alone, and the detail. No detail may itself be one of the two
+// sentinels, or a refusal would be both.
+func (r *Refusal) Unwrap() []error {
+	if r.Err == nil {
+		return []error{r.sentinel()}
+	}
+	return []error{r.sentinel(), r.Err}
+}
+
+func (r *Refusal) sentinel() error {
+	if r.Reason == ReasonUnavailable {
+		return ErrUnavailable
+	}
+	return ErrInactive
+}
