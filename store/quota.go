@@ -1,0 +1,59 @@
+package store
+
+import "time"
+
+// Quota bounds what one client may hold at a time. A zero field means no bound.
+//
+// A grant counts until the end of its expiry bucket, at most a 16th of its life (or one second) after its expiry, or until
+// it is deleted. Buckets keep the count of a client with any number of grants in some twenty small fields:
+// nothing is kept per grant, and nothing has to be told when a grant expires.
+type Quota struct {
+	Grants int64
+	Bytes  int64 // of sealed blobs
+}
+
+// bucketEnd is the unix second at which a grant stops counting; lua/bucket.lua computes the same.
+// Widths are powers of two so that the ends of long and short lives fall together: grants of one life share at
+// most 33 buckets, and mixed lives add some 17 for each doubling.
+func bucketEnd(issued, expires int64) int64 {
+	width := int64(1)
+	for width*32 < expires-issued {
+		width *= 2
+	}
+	return (expires + width - 1) / width * width
+}
+
+// usage is what one client holds in one bucket, or in all of them.
+type usage struct{ grants, bytes int64 }
+
+func (u usage) plus(v usage) usage { return usage{u.grants + v.grants, u.bytes + v.bytes} }
+
+func (u usage) within(q Quota) bool {
+	return (q.Grants == 0 || u.grants <= q.Grants) && (q.Bytes == 0 || u.bytes <= q.Bytes)
+}
+
+// ledger is the usage of one client by bucket end, in unix seconds.
+type ledger map[int64]usage
+
+// total drops the buckets that have ended and adds up the others.
+func (l ledger) total(now time.Time) usage {
+	var sum usage
+	for end, u := range l {
+		if end <= now.Unix() {
+			delete(l, end)
+			continue
+		}
+		sum = sum.plus(u)
+	}
+	return sum
+}
+
+// giveBack takes a deleted grant out of its bucket.
+func (l ledger) giveBack(end int64, u usage) {
+	left := l[end].plus(usage{-u.grants, -u.bytes})
+	if left.grants <= 0 {
+		delete(l, end)
+		return
+	}
+	l[end] = left
+}

@@ -1,0 +1,92 @@
+// Package store keeps what must outlive one process: the records behind references, and the sealed state of
+// issuers. It is the only room that speaks to Redis, and it trusts Redis with nothing: it holds blobs that it
+// cannot read and never sees a JWT or a reference.
+//
+// Two implementations keep one contract, which package storetest states as a suite: Redis, for everything that
+// runs for real, and Memory, for one process (`coatcheck dev` and tests). Both are safe for concurrent use.
+//
+// # Promises
+//
+//   - "Not there" is said only by a store that looked. A store that is away, loading, read-only, full or slow
+//     answers ErrUnavailable, and what it holds but did not write so answers ErrCorrupt: neither is ErrNotFound.
+//   - Every call ends within a bound (RedisConfig.Timeout) and at once when its context does.
+//   - A write is sent once and never again: go-redis' retries are off, because a script whose answer was late has
+//     run already. After ErrUnavailable a write may or may not have happened.
+//   - An answer names what was asked, and the name is compared: answers that arrive out of order are refused.
+//   - Names (jti, handles, key ids) are checked against an alphabet before they become part of a key or command.
+//   - No error, and no printed configuration, holds a blob or a password.
+//
+// # Key layout
+//
+//	<prefix>:{<shard>}:record:<jti>      hash   one grant: its sealed blob and the clear fields of Record
+//	<prefix>:{<shard>}:head              hash   seq, incarnation: the position of this shard
+//	<prefix>:{<shard>}:quota:<client>    hash   live grants and bytes of one client handle, by expiry bucket
+//	<prefix>:{<shard>}:state:<name>      hash   version and blob of one piece of sealed state
+//
+// The braces are Redis Cluster's hash tag: whatever one script touches lives in one slot.
+// A record has the fields v (record version, 1), blob, born (the shard's seq when it was put), iat, exp, kid,
+// client, family and subject. Records and quotas die by Redis' own clock; heads and states stay.
+//
+// # Permissions
+//
+// Everything is done by the five scripts in lua/ and, in Check, by INFO and TIME. What an ACL user needs, with the
+// default prefix; the edge only takes, the issuer does all:
+//
+//	edge:   %R~coatcheck:* resetchannels +hello +select +info +time +evalsha_ro +eval_ro +exists +hget +hmget +hstrlen
+//	issuer: ~coatcheck:* resetchannels, all of the edge's, +evalsha +eval +hgetall +hset +hsetnx +hincrby +hdel +del +expireat
+package store
+
+import (
+	"errors"
+	"time"
+)
+
+// Errors that every implementation returns, wrapped with what was attempted. Any other error is a fault of the
+// caller (a name outside the alphabet, a blob over its cap, an expiry in the past): nothing was written.
+var (
+	// ErrNotFound: there is no record under that jti, or it has expired.
+	ErrNotFound = errors.New("store: no such record")
+	// ErrExists: a record under that jti is already there; nothing was written.
+	ErrExists = errors.New("store: record already exists")
+	// ErrQuota: the client has reached its number of live grants or bytes; nothing was written.
+	ErrQuota = errors.New("store: client is at its quota")
+	// ErrConflict: the sealed state has another version than the caller believed; nothing was written.
+	ErrConflict = errors.New("store: state has changed meanwhile")
+	// ErrCorrupt: what the store holds under that key is not what this version writes.
+	ErrCorrupt = errors.New("store: value is corrupt")
+	// ErrUnavailable: the store cannot answer now (away, loading, read-only, out of memory, too slow).
+	// It says nothing about the record: a caller must never read it as "not found".
+	ErrUnavailable = errors.New("store: unavailable")
+)
+
+// Limits on what a record may be. They bound what one swap can read and what one client can store.
+const (
+	MaxBlob   = 32 << 10 // bytes of a sealed blob
+	MaxHandle = 64       // bytes of a handle, a key id or a jti; alphabet [A-Za-z0-9_-]
+	MaxState  = 1 << 20  // bytes of one piece of sealed state
+)
+
+// Record is one grant as the store sees it: a blob that it cannot open, and the clear fields by which
+// revocation and administration will name it. Handles are opaque keyed hashes; none of these fields is secret.
+// Every field is required.
+type Record struct {
+	JTI       string    // the key; at most MaxHandle bytes of [A-Za-z0-9_-]
+	Blob      []byte    // sealed by package exchange; at most MaxBlob bytes
+	IssuedAt  time.Time // whole seconds; fractions are cut
+	ExpiresAt time.Time // whole seconds; fractions are cut. The record is gone from then on
+	KeyID     string    // signing key of the JWTs inside
+	Client    string    // opaque handle; quotas are counted by it
+	Family    string    // opaque handle shared by everything derived from one grant
+	Subject   string    // opaque handle
+}
+
+// Taken is the answer of Take.
+type Taken struct {
+	Blob []byte // the caller's own copy
+	// Seq and Incarnation are the shard's position when the answer was given. A cache keeps an answer only
+	// if it has not applied a later position of the same incarnation meanwhile.
+	Seq uint64
+	// Incarnation is a random name of the shard's head, made when the first record is written. An emptied
+	// store (FLUSHALL, a restart without data) gets another, so that its small seq is not taken for an old one.
+	Incarnation string
+}
