@@ -1,0 +1,23 @@
+-- KEYS record, head    ARGV jti, quota key of the empty client, incarnation for a new head
+-- Answers {jti, ok | none}. DEL is the first write: whatever fails after it, the record is gone; and after a DEL,
+-- even of nothing, a Redis that is out of memory lets the script write on.
+local jti = ARGV[1]
+local was = redis.pcall('HMGET', KEYS[1], 'client', 'iat', 'exp')
+local size = redis.pcall('HSTRLEN', KEYS[1], 'blob')
+local there = redis.call('DEL', KEYS[1])
+redis.call('HSETNX', KEYS[2], 'incarnation', ARGV[3])
+redis.call('HINCRBY', KEYS[2], 'seq', 1)
+if there == 0 then return {jti, 'none'} end
+
+-- The client is known only now, so its key cannot be among KEYS; it has their hash tag. Best effort: a record that
+-- somebody else damaged gives nothing back, and its bucket ends by itself.
+pcall(function()
+  local quota, field = ARGV[2] .. was[1], bucket_end(tonumber(was[2]), tonumber(was[3]))
+  local grants, bytes = parse_usage(redis.call('HGET', quota, field))
+  if grants > 1 then
+    redis.call('HSET', quota, field, format_usage(grants - 1, math.max(bytes - size, 0)))
+  else
+    redis.call('HDEL', quota, field)
+  end
+end)
+return {jti, 'ok'}
