@@ -1,0 +1,13 @@
+package store
+
+import "time"
+
+// Sizes says what a Memory holds.
+func (m *Memory) Sizes() (records, clients, endings int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.records), len(m.ledgers), len(m.ends)
+}
+
+// SetNow makes Check compare Redis' clock with another one.
+func (r *Redis) SetNow(now func() time.Time) { r.now = now }

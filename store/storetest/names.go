@@ -1,0 +1,80 @@
+package storetest
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/coatcheck/coatcheck/store"
+)
+
+// wantRefused asks for an error that is none of the contract's: the caller's fault, and no answer about anything.
+func wantRefused(t *testing.T, what string, err error) {
+	t.Helper()
+	if err == nil {
+		t.Errorf("%s: got no error", what)
+	}
+	for _, sentinel := range sentinels() {
+		if errors.Is(err, sentinel) {
+			t.Errorf("%s: got %v, want an error that is not %q", what, err, sentinel)
+		}
+	}
+}
+
+// hostileNames are what a name could be if somebody let a caller's text through: other keys, other slots, protocol,
+// script, terminal and path.
+func hostileNames(t *testing.T, s Store) {
+	for _, name := range []string{
+		"", " ", "a b", "a:b", "{1}", "}:head", "../head", "*", "a\x00b", "a\r\nFLUSHALL\r\n", "$5\r\nhello", "' or 1=1",
+		"\x1b[31m", "jti\xff", "jtı", "%6a", "a=b", "a+b", "a/b", strings.Repeat("a", store.MaxHandle+1), strings.Repeat("a", 1<<20),
+	} {
+		shown := name[:min(len(name), 20)]
+		_, err := s.Take(t.Context(), name)
+		wantRefused(t, "take "+shown, err)
+		_, err = s.Delete(t.Context(), name)
+		wantRefused(t, "delete "+shown, err)
+		_, _, err = s.State(t.Context(), name)
+		wantRefused(t, "state "+shown, err)
+		wantRefused(t, "swap state "+shown, s.SwapState(t.Context(), name, 0, []byte("x")))
+
+		for what, set := range map[string]func(*store.Record){
+			"jti":     func(r *store.Record) { r.JTI = name },
+			"key id":  func(r *store.Record) { r.KeyID = name },
+			"client":  func(r *store.Record) { r.Client = name },
+			"family":  func(r *store.Record) { r.Family = name },
+			"subject": func(r *store.Record) { r.Subject = name },
+		} {
+			r := NewRecord()
+			set(&r)
+			wantRefused(t, "put with "+what+" "+shown, s.Put(t.Context(), r, store.Quota{}))
+		}
+	}
+	longest := NewRecord()
+	longest.JTI, longest.Client = strings.Repeat("Zz9_-", 12)+"Zz9_", strings.Repeat("-", store.MaxHandle)
+	must(t, s.Put(t.Context(), longest, store.Quota{}))
+	_, err := s.Take(t.Context(), longest.JTI)
+	must(t, err)
+}
+
+// damage changes one field at a time behind the store's back.
+func damage(t *testing.T, s Store) {
+	c, ok := s.(Corrupter)
+	if !ok {
+		return
+	}
+	rows := []struct{ field, value string }{{"v", "2"}, {"v", "01"}, {"v", "one"}, {"blob", strings.Repeat("x", store.MaxBlob+1)}}
+	for _, field := range []string{"v", "blob", "born", "iat", "exp", "kid", "client", "family", "subject"} {
+		rows = append(rows, struct{ field, value string }{field, ""})
+	}
+	for _, row := range rows {
+		r := NewRecord()
+		must(t, s.Put(t.Context(), r, store.Quota{}))
+		c.Corrupt(t, r.JTI, row.field, row.value)
+		_, err := s.Take(t.Context(), r.JTI)
+		wantErr(t, "take with "+row.field+" = "+row.value[:min(len(row.value), 20)], err, store.ErrCorrupt)
+		wantErr(t, "put over it", s.Put(t.Context(), r, store.Quota{}), store.ErrExists)
+		if there, err := s.Delete(t.Context(), r.JTI); !there || err != nil {
+			t.Errorf("delete with %s damaged: got %v, %v, want true: what is damaged can be removed", row.field, there, err)
+		}
+	}
+}

@@ -1,0 +1,105 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/coatcheck/coatcheck/store"
+)
+
+func quotaByNumber(t *testing.T, s Store) {
+	q := store.Quota{Grants: 3}
+	for range 3 {
+		must(t, s.Put(t.Context(), NewRecord(), q))
+	}
+	refused := NewRecord()
+	wantErr(t, "put 4 of 3", s.Put(t.Context(), refused, q), store.ErrQuota)
+	_, err := s.Take(t.Context(), refused.JTI)
+	wantErr(t, "take of what quota refused", err, store.ErrNotFound)
+	// What is counted does not depend on the bound of the day.
+	must(t, s.Put(t.Context(), NewRecord(), store.Quota{Grants: 4}))
+	must(t, s.Put(t.Context(), NewRecord(), store.Quota{}))
+	wantErr(t, "put 6 of 5", s.Put(t.Context(), NewRecord(), store.Quota{Grants: 5}), store.ErrQuota)
+}
+
+func quotaByBytes(t *testing.T, s Store) {
+	of := func(size int) store.Record {
+		r := NewRecord()
+		r.Blob = bytes.Repeat([]byte{'x'}, size)
+		return r
+	}
+	q := store.Quota{Bytes: 1000}
+	must(t, s.Put(t.Context(), of(600), q))
+	wantErr(t, "600 + 401 bytes of 1000", s.Put(t.Context(), of(401), q), store.ErrQuota)
+	must(t, s.Put(t.Context(), of(400), q))
+	wantErr(t, "1000 + 1 bytes of 1000", s.Put(t.Context(), of(1), q), store.ErrQuota)
+}
+
+func quotaPerClient(t *testing.T, s Store) {
+	q := store.Quota{Grants: 1}
+	must(t, s.Put(t.Context(), NewRecord(), q))
+	wantErr(t, "second of the first client", s.Put(t.Context(), NewRecord(), q), store.ErrQuota)
+	other := NewRecord()
+	other.Client = "another-client"
+	must(t, s.Put(t.Context(), other, q))
+}
+
+func quotaAfterDelete(t *testing.T, s Store) {
+	q := store.Quota{Grants: 2, Bytes: 1 << 20}
+	first, second := NewRecord(), NewRecord()
+	must(t, s.Put(t.Context(), first, q))
+	must(t, s.Put(t.Context(), second, q))
+	for range 2 { // deleting twice gives back once
+		_, err := s.Delete(t.Context(), first.JTI)
+		must(t, err)
+	}
+	must(t, s.Put(t.Context(), first, q))
+	wantErr(t, "third of two", s.Put(t.Context(), NewRecord(), q), store.ErrQuota)
+	for _, r := range []store.Record{first, second} {
+		_, err := s.Delete(t.Context(), r.JTI)
+		must(t, err)
+	}
+	must(t, s.Put(t.Context(), first, store.Quota{Grants: 1, Bytes: int64(len(first.Blob))}))
+}
+
+func quotaAfterExpiry(t *testing.T, s Store) {
+	q := store.Quota{Grants: 1}
+	short := NewRecord()
+	short.ExpiresAt = short.IssuedAt.Add(2 * time.Second)
+	must(t, s.Put(t.Context(), short, q))
+	Eventually(t, expiryLimit, "the expired grant to be given back", func() bool {
+		begun := time.Now()
+		err := s.Put(t.Context(), NewRecord(), q)
+		if err != nil && !errors.Is(err, store.ErrQuota) {
+			t.Fatal(err)
+		}
+		if err == nil && begun.Before(short.ExpiresAt.Add(-50*time.Millisecond)) {
+			t.Fatal("quota came back before the grant had expired")
+		}
+		return err == nil
+	})
+}
+
+// quotaOfMixedLives puts grants of lives from seconds to years, so that they fall into many buckets, and takes all
+// of them back.
+func quotaOfMixedLives(t *testing.T, s Store) {
+	var records []store.Record
+	for life := time.Minute; life < 10*365*24*time.Hour; life = life * 3 / 2 {
+		r := NewRecord()
+		r.ExpiresAt = r.IssuedAt.Add(life.Truncate(time.Second))
+		records = append(records, r)
+	}
+	q := store.Quota{Grants: int64(len(records))}
+	for _, r := range records {
+		must(t, s.Put(t.Context(), r, q))
+	}
+	wantErr(t, "one more", s.Put(t.Context(), NewRecord(), q), store.ErrQuota)
+	for _, r := range records {
+		if there, err := s.Delete(t.Context(), r.JTI); !there || err != nil {
+			t.Errorf("delete of a life of %v: got %v, %v, want true", r.ExpiresAt.Sub(r.IssuedAt), there, err)
+		}
+	}
+	must(t, s.Put(t.Context(), NewRecord(), store.Quota{Grants: 1}))
+}
