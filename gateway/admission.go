@@ -1,0 +1,86 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+)
+
+// admit takes a request as it came in and leaves one without anything that a handler or an upstream could mistake
+// for ours: steps 1 to 4 of the order. Each step relies on the one before it.
+func (e *Edge) admit(v *visit, r *http.Request) *refusal {
+	if no := e.checkFraming(v, r); no != nil {
+		return no
+	}
+	var err error
+	if v.target, err = freeze(r); err != nil {
+		return e.refuseTarget(v.target, err)
+	}
+	v.target.apply(r.URL)
+	if err := scrub(r.Header); err != nil {
+		return refuseHeader(err)
+	}
+	scrubTrailers(r)
+	v.presented = takeAuthorization(r.Header)
+	if v.lastHop, err = spendForward(r.Method, r.Header); err != nil {
+		return &refusal{code: codeMaxForwards, err: err}
+	}
+	return nil
+}
+
+// readmit is steps 5 and 6: foreign handlers have run. They may have added headers of their own, no others.
+func (e *Edge) readmit(v *visit, r *http.Request) *refusal {
+	if !v.target.holds(r) {
+		return &refusal{code: codeHandler}
+	}
+	delete(r.Header, "Authorization")
+	if err := scrub(r.Header); err != nil {
+		return &refusal{code: codeHandler, err: err} // ours, for the client's header was well-formed
+	}
+	return nil
+}
+
+// checkFraming refuses what no later step should have to think about.
+func (e *Edge) checkFraming(v *visit, r *http.Request) *refusal {
+	if len(r.TransferEncoding) > 0 {
+		// net/http drops a Content-Length beside Transfer-Encoding without a word, and would serve what follows as
+		// the next request. Another server before us may have framed it by the length (RFC 9112 §6.1).
+		v.closes = true
+		v.sign(v.answer.Header())
+	}
+	if r.ContentLength > e.maxBody {
+		return &refusal{code: codeBodyTooLarge} // without the first byte of it; chunked bodies are counted as they come
+	}
+	if visited(r.Header, e.pseudonym) {
+		return &refusal{code: codeLoop}
+	}
+	return nil
+}
+
+// refuseTarget: a method that is never forwarded (TRACE, CONNECT, lower case) is a 405 where there is something to
+// ask for by another, so a 404 elsewhere.
+func (e *Edge) refuseTarget(t target, err error) *refusal {
+	no := &refusal{err: err}
+	switch {
+	case errors.Is(err, errMethod):
+		no.code, no.allow = codeMethod, e.table.Allow(t.host, t.path)
+		if len(no.allow) == 0 {
+			no.code = codeNoRoute
+		}
+	case errors.Is(err, errHost):
+		no.code = codeHost
+	case errors.Is(err, errQueryToken):
+		no.code = codeQueryToken
+	case errors.Is(err, errQuery):
+		no.code = codeQuery
+	default:
+		no.code = codeTarget
+	}
+	return no
+}
+
+func refuseHeader(err error) *refusal {
+	if errors.Is(err, errHeaderSize) {
+		return &refusal{code: codeHeaderSize, err: err}
+	}
+	return &refusal{code: codeHeader, err: err}
+}
