@@ -1,0 +1,256 @@
+package configs
+
+// File is the YAML file. Every key is optional unless its comment says required; what a role needs beyond
+// that is said by the checks. Unknown keys, duplicate keys and wrong types are faults.
+type File struct {
+	// The format of this file: 1. Required.
+	Version int `yaml:"version"`
+	// The exact `iss` that services verify, and the base of the issuer's paths: an https URL without query, fragment
+	// or trailing slash. Required. Changing it makes every token and reference issued before worthless.
+	Issuer string `yaml:"issuer"`
+	// Accept plain HTTP listeners, redis:// and an http issuer beyond loopback. Default false. Whoever can listen on
+	// that network then reads references and JWTs; only for networks that encrypt by themselves.
+	InsecurePlaintext bool `yaml:"insecure_plaintext"`
+	// Where the process listens.
+	Listen ListenSection `yaml:"listen"`
+	// Certificate of the gateway and issuer listeners. Absent: plain HTTP, which needs loopback or insecure_plaintext.
+	TLS TLSSection `yaml:"tls"`
+	// Where grants are kept: `memory` (development, role all only) or {redis: …}. Required.
+	Store StoreSection `yaml:"store"`
+	// The issuer's signing keys, and where an edge finds their public halves.
+	Keys KeysSection `yaml:"keys"`
+	// The references that clients hold.
+	Tokens TokensSection `yaml:"tokens"`
+	// How quickly an edge notices that a grant has ended.
+	Revocation RevocationSection `yaml:"revocation"`
+	// The services that accept our JWTs, by the `aud` that they verify.
+	Audiences map[string]AudienceSection `yaml:"audiences"`
+	// The services behind routes, by name.
+	Upstreams map[string]UpstreamSection `yaml:"upstreams"`
+	// The rules of the edge. The most specific one wins, order does not matter, and ties are a fault.
+	Routes []RouteSection `yaml:"routes"`
+	// Who may ask for references, by client id.
+	Clients map[string]ClientSection `yaml:"clients"`
+	// Bounds on what callers may do.
+	Limits LimitsSection `yaml:"limits"`
+	// The edge's cache of opened grants.
+	Cache CacheSection `yaml:"cache"`
+	// What a process tells about itself.
+	Telemetry TelemetrySection `yaml:"telemetry"`
+}
+
+// ListenSection says where each listener binds: host:port, or :port for every interface.
+type ListenSection struct {
+	// Callers with references. Required for the roles all and gateway.
+	Gateway string `yaml:"gateway"`
+	// The token endpoint, the key set and the metadata. Required for the roles all and issuer.
+	Issuer string `yaml:"issuer"`
+	// /healthz, /readyz and /metrics, always plain HTTP: no credential passes here, and probes and scrapers expect it.
+	// Absent: not opened.
+	Metrics string `yaml:"metrics"`
+	// The admin API. This version has none, so nothing listens there.
+	Admin string `yaml:"admin"`
+	// Peers (addresses or CIDR) whose X-Forwarded-For is believed. Default none. A peer too many lets callers
+	// choose the address that limits and logs see.
+	TrustedProxies []string `yaml:"trusted_proxies"`
+}
+
+// TLSSection is a certificate and its key. Both or neither.
+type TLSSection struct {
+	// PEM certificate chain, leaf first.
+	CertFile string `yaml:"cert_file"`
+	// PEM private key; not readable by others.
+	KeyFile string `yaml:"key_file"`
+}
+
+// StoreSection is `memory`, or a Redis.
+type StoreSection struct {
+	// Redis 7.0 or newer, or Valkey.
+	Redis *RedisSection `yaml:"redis"`
+
+	memory bool // set by the shorthand `store: memory`
+}
+
+// RedisSection is a single Redis.
+type RedisSection struct {
+	// rediss://host:port/db (TLS), or redis:// on loopback. Never with a password inside. Required.
+	URL string `yaml:"url"`
+	// ACL user. Default: Redis' own default user.
+	Username string `yaml:"username"`
+	// The password, as ${env:NAME} or ${file:path}; one written out here is a fault.
+	Password Secret `yaml:"password"`
+	// File with the password, read anew for each connection, so that it can be changed without a restart.
+	PasswordFile string `yaml:"password_file"`
+	// PEM file of the authorities that may have signed the server's certificate. Default: those of the system.
+	CAFile string `yaml:"ca_file"`
+	// Database number. Default: the one in the URL, else 0.
+	DB *int `yaml:"db"`
+	// First part of every key. Default coatcheck. Two systems that share a Redis must differ here.
+	Prefix string `yaml:"prefix"`
+	// For one command, connecting included. Default 500ms. A longer one makes callers wait longer for the 503.
+	Timeout Duration `yaml:"timeout"`
+}
+
+// KeysSection is about signing keys.
+type KeysSection struct {
+	// Signing algorithm. Default and only one: ES256.
+	Algorithm string `yaml:"algorithm"`
+	// How long a signing key signs. Default 30d; 0: never rotated.
+	RotateEvery *Duration `yaml:"rotate_every"`
+	// The key-encryption keys, as ${env:NAME} or ${file:path}; one written out here is a fault.
+	EncryptionKey Secret `yaml:"encryption_key"`
+	// File of the key-encryption keys, under which the key ring lies in the store: one standard base64 key of 32 bytes a
+	// line, the first seals, all open. Read by issuers only, who require it. Losing it loses the signing keys.
+	EncryptionKeyFile string `yaml:"encryption_key_file"`
+	// Where an edge fetches the public keys. Default: what the issuer's metadata says.
+	JWKSURL string `yaml:"jwks_url"`
+	// File with the public keys (a JWKS), instead of fetching them. Someone must then replace it at each rotation.
+	JWKSFile string `yaml:"jwks_file"`
+}
+
+// TokensSection is about references.
+type TokensSection struct {
+	// First characters of every reference, 2 to 12 of a-z and 0-9; secret scanners look for them. Default cck.
+	// References with another prefix are refused.
+	Prefix string `yaml:"prefix"`
+	// How long a reference and its JWTs live. Default 10m. A JWT captured inside is worth as much.
+	TTL Duration `yaml:"ttl"`
+	// Older references are refused before any look-up. Default: ttl. Raise it before giving a client a longer ttl,
+	// and lower it only after the last longer one has expired.
+	MaxTTL Duration `yaml:"max_ttl"`
+	// The stamp keys, as ${env:NAME} or ${file:path}; one written out here is a fault.
+	StampKeys Secret `yaml:"stamp_keys"`
+	// File of the stamp keys that mark our references: one standard base64 key of 32 bytes a line, the first stamps, all
+	// are accepted. The same on every issuer and edge. Required. Removing a key ends the references that it stamped.
+	StampKeysFile string `yaml:"stamp_keys_file"`
+}
+
+// RevocationSection is about ending grants early.
+type RevocationSection struct {
+	// How long an edge may use an answer of the store before it asks again. Default 500ms, at most 60s. Longer
+	// means fewer questions, and a deleted grant that works for that much longer.
+	Lease *Duration `yaml:"lease"`
+	// File of the issuer's own record of revocations. This version cannot revoke and does not open it.
+	Journal string `yaml:"journal"`
+	// Names of all issuers that keep a journal. This version cannot revoke and does not read it.
+	Issuers []string `yaml:"issuers"`
+}
+
+// AudienceSection is one service that accepts our JWTs.
+type AudienceSection struct {
+	// Scope → what it lets a client do, in words. A scope belongs to one audience.
+	Scopes map[string]string `yaml:"scopes"`
+	// Absolute URI by which clients may also name this audience in `resource` (RFC 8707).
+	Resource string `yaml:"resource"`
+}
+
+// UpstreamSection is one service behind routes. An http URL is accepted, for networks that encrypt by themselves;
+// otherwise whoever can listen between the edge and the service reads JWTs, so prefer https.
+type UpstreamSection struct {
+	// Its address: scheme and host, no path. Either url or urls is required.
+	URL string `yaml:"url"`
+	// Several addresses, used in turn.
+	URLs []string `yaml:"urls"`
+	// Path that the edge asks of each address in the background; one that fails is left out. Absent: never asked, always used.
+	Health string `yaml:"health"`
+	// Until the response headers are there. Default 30s.
+	Timeout Duration `yaml:"timeout"`
+	// PEM file of the authorities that may have signed its certificate. Default: those of the system.
+	CAFile string `yaml:"ca_file"`
+}
+
+// RouteSection is one rule of the edge.
+type RouteSection struct {
+	// For logs and metrics; unique. Required.
+	Name string `yaml:"name"`
+	// [METHOD ][HOST]/path with {segment} and {rest...}, as in Go's http.ServeMux. {rest...} also matches the bare
+	// prefix, and GET matches HEAD. Required.
+	Match string `yaml:"match"`
+	// Name of the upstream. Required.
+	Upstream string `yaml:"upstream"`
+	// The audience whose JWT the upstream gets. Required unless public.
+	Audience string `yaml:"audience"`
+	// Scopes of that audience that the grant must all have. Default none.
+	Scopes []string `yaml:"scopes"`
+	// Let everyone through without a reference; credentials are then removed. Default false.
+	Public bool `yaml:"public"`
+	// Taken off the front of the path before it is forwarded.
+	StripPrefix string `yaml:"strip_prefix"`
+	// Let `Upgrade: websocket` pass. Default false; no other upgrade ever does.
+	WebSocket bool `yaml:"websocket"`
+}
+
+// ClientSection is who may ask for references. Exactly one of secret, secret_file and secret_hash is required.
+type ClientSection struct {
+	// The secret, as ${env:NAME} or ${file:path}; one written out here is a fault.
+	Secret Secret `yaml:"secret"`
+	// File with the secret, at least 16 characters and generated. Read by issuers only.
+	SecretFile string `yaml:"secret_file"`
+	// sha256:<hex> of a generated secret, or an argon2id PHC string.
+	SecretHash string `yaml:"secret_hash"`
+	// How it may ask: client_credentials. Required.
+	GrantTypes []string `yaml:"grant_types"`
+	// Audience → the scopes of it that the client may have. Required.
+	Audiences map[string][]string `yaml:"audiences"`
+	// What it gets when it asks for no audience and no scope. Default: its only audience.
+	DefaultAudiences []string `yaml:"default_audiences"`
+	// Extra claims in its JWTs, never a registered one or one of ours.
+	Claims map[string]any `yaml:"claims"`
+	// How long its references live. Default tokens.ttl; at most tokens.max_ttl.
+	TTL Duration `yaml:"ttl"`
+	// Live grants at a time. Default 10000; reaching it is this client's 429.
+	MaxGrants int64 `yaml:"max_grants"`
+	// Bytes of live grants at a time. Default 40MiB; reaching it is this client's 429.
+	MaxBytes Size `yaml:"max_bytes"`
+}
+
+// LimitsSection bounds what callers may do to one edge.
+type LimitsSection struct {
+	// Requests of one client, as 100/s, 6000/m or 1000/h. Default: no limit; 0 or off says so.
+	PerClient Rate `yaml:"per_client"`
+	// Refused references from one address before it gets 429. Default 20/s; 0 or off: no brake.
+	// Behind a balancer set listen.trusted_proxies, or all callers share one address.
+	BadReferences *Rate `yaml:"bad_references"`
+	// Size of a request body. Default 1MiB; a larger one is a 413.
+	Body Size `yaml:"body"`
+	// For a whole request, the upstream's answer included. Default 30s.
+	RequestTimeout Duration `yaml:"request_timeout"`
+}
+
+// CacheSection is the edge's cache.
+type CacheSection struct {
+	// Memory for opened grants. Default 64MiB. A smaller one asks the store more often.
+	Size Size `yaml:"size"`
+}
+
+// TelemetrySection is what a process tells about itself.
+type TelemetrySection struct {
+	// The log on standard error.
+	Logs LogsSection `yaml:"logs"`
+	// Metrics.
+	Metrics MetricsSection `yaml:"metrics"`
+	// Traces.
+	Traces TracesSection `yaml:"traces"`
+}
+
+// LogsSection is the log.
+type LogsSection struct {
+	// json or text. Default json.
+	Format string `yaml:"format"`
+	// debug, info, warn or error. Default info.
+	Level string `yaml:"level"`
+}
+
+// MetricsSection is metrics.
+type MetricsSection struct {
+	// Serve /metrics on listen.metrics. Default true.
+	Prometheus *bool `yaml:"prometheus"`
+}
+
+// TracesSection is traces.
+type TracesSection struct {
+	// Base URL of an OTLP collector over HTTP. Absent: no traces leave.
+	OTLPEndpoint string `yaml:"otlp_endpoint"`
+	// Share of requests that are traced, as 1% or 0.01. Default 1% with an endpoint.
+	Sample *Share `yaml:"sample"`
+}
