@@ -1,0 +1,113 @@
+package configs
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coatcheck/coatcheck/exchange"
+)
+
+// reservedClaims decide something about a token (RFC 7519 §4.1, RFC 8693 §4, RFC 9068 §2.2, OpenID Connect Core §2), or are
+// ours. A client that could set one would speak for somebody else. Compared without case, because many JSON decoders do.
+var reservedClaims = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "handles", "cnf", "act", "may_act",
+	"auth_time", "acr", "amr", "azp", "nonce", "sid", "at_hash", "c_hash", "s_hash", "events", "version", "shares",
+}
+
+const maxClaims = exchange.MaxToken / 2 // bytes of JSON; the rest of a JWT is the signature and our own claims
+
+func (b *builder) checkClients() {
+	for _, id := range slices.Sorted(maps.Keys(b.file.Clients)) {
+		c := b.file.Clients[id]
+		b.checkName("a client", "clients", id)
+		if b.section("clients", id) == nil {
+			b.need("every client proves who it is", "clients", id, "secret_file")
+			continue
+		}
+		b.checkSecret("secret", "clients", id)
+		b.checkCredential(id)
+		b.checkGrantTypes(id, c)
+		b.checkClientAudiences(id, c)
+		b.checkClaims(id, c)
+		if b.checkLife(c.TTL, "clients", id, "ttl"); time.Duration(c.TTL) > b.maxTTL() {
+			b.faultAt([]any{"clients", id, "ttl"}, "is longer than tokens.max_ttl (%v), after which edges refuse every reference; raise that, or shorten this", b.maxTTL())
+		}
+		if path := []any{"clients", id, "max_grants"}; b.set(path...) && c.MaxGrants < 1 {
+			b.faultAt(path, "must be 1 or more; remove the client if it may have none")
+		}
+		if path := []any{"clients", id, "max_bytes"}; b.set(path...) && c.MaxBytes < exchange.MaxRecord {
+			b.faultAt(path, "is smaller than one grant can be; use 32KiB or more")
+		}
+	}
+}
+
+// checkCredential: exactly one way to prove who it is. Two would leave open which one counts.
+func (b *builder) checkCredential(id string) {
+	var found []string
+	for _, key := range []string{"secret", "secret_file", "secret_hash"} { // checkSecret has looked at the first two together
+		if b.doc.find("clients", id, key) != nil {
+			found = append(found, key)
+		}
+	}
+	switch len(found) {
+	case 0:
+		b.doc.fault(b.doc.key("clients", id), "clients.%s has no secret: give it a secret_file (`openssl rand -hex 32`), or a secret_hash", word(id))
+	case 1:
+	default:
+		if last := len(found) - 1; found[last] == "secret_hash" {
+			b.doc.fault(b.doc.key("clients", id, "secret_hash"), "clients.%s: %s are both set; keep one", word(id), strings.Join(found[last-1:], " and "))
+		}
+	}
+}
+
+func (b *builder) checkGrantTypes(id string, c ClientSection) {
+	path := []any{"clients", id, "grant_types"}
+	b.need("write [client_credentials]", path...)
+	if b.set(path...) && len(c.GrantTypes) == 0 {
+		b.faultAt(path, "is empty, so that the client could ask for nothing; write [client_credentials]")
+	}
+	for i, grant := range c.GrantTypes {
+		if at, ok := b.placed("clients", id, "grant_types", i); ok && grant != "client_credentials" {
+			b.doc.fault(at.node, "%s: %q is not in this version%s", at.label, at.shown, didYouMean(grant, []string{"client_credentials"}))
+		}
+	}
+}
+
+func (b *builder) checkClientAudiences(id string, c ClientSection) {
+	path := []any{"clients", id, "audiences"}
+	b.need("a client has what is listed and nothing else, such as {orders-api: [\"orders:read\"]}", path...)
+	if b.set(path...) && len(c.Audiences) == 0 {
+		b.faultAt(path, "is empty, so that the client could get nothing; list at least one audience")
+	}
+	for _, audience := range slices.Sorted(maps.Keys(c.Audiences)) {
+		if !b.audienceNamed(audience, b.placedKey("clients", id, "audiences", audience)) {
+			continue
+		}
+		for i, scope := range c.Audiences[audience] {
+			if at, ok := b.placed("clients", id, "audiences", audience, i); ok {
+				b.scopeOf(audience, scope, at)
+			}
+		}
+	}
+	for i, audience := range c.DefaultAudiences {
+		at, ok := b.placed("clients", id, "default_audiences", i)
+		if _, has := c.Audiences[audience]; ok && !has {
+			b.doc.fault(at.node, "%s: the client may not have audience %q%s", at.label, at.shown, didYouMean(audience, slices.Collect(maps.Keys(c.Audiences))))
+		}
+	}
+}
+
+func (b *builder) checkClaims(id string, c ClientSection) {
+	for _, claim := range slices.Sorted(maps.Keys(c.Claims)) {
+		if slices.Contains(reservedClaims, strings.ToLower(claim)) {
+			b.doc.fault(b.doc.key("clients", id, "claims", claim), "clients.%s.claims: %q is decided by the issuer; choose another name", word(id), claim)
+		}
+	}
+	text, err := json.Marshal(c.Claims)
+	if err != nil || len(text) > maxClaims {
+		b.doc.fault(b.doc.key("clients", id, "claims"), "clients.%s.claims: are more than %d bytes as JSON, so that a JWT would not fit; keep in them what services need on every request", word(id), maxClaims)
+	}
+}
