@@ -1,0 +1,68 @@
+package configs
+
+import (
+	"strings"
+	"time"
+
+	"github.com/coatcheck/coatcheck/issuer"
+)
+
+func (b *builder) issuer() *issuer.Config {
+	config := &issuer.Config{
+		Issuer:      b.file.Issuer,
+		Algorithm:   "ES256",
+		RotateEvery: or(b.file.Keys.RotateEvery, defaultRotate),
+		Sealing:     b.sealing(),
+		TTL:         b.ttl(),
+		Audiences:   map[string]issuer.Audience{},
+		Clients:     map[string]issuer.Client{},
+	}
+	for name, a := range b.file.Audiences {
+		config.Audiences[name] = issuer.Audience{Scopes: a.Scopes, Resource: a.Resource}
+	}
+	for id, c := range b.file.Clients {
+		config.Clients[id] = issuer.Client{
+			ID:               id,
+			Secret:           b.clientSecret(id, c),
+			GrantTypes:       c.GrantTypes,
+			Audiences:        c.Audiences,
+			DefaultAudiences: c.DefaultAudiences,
+			Claims:           c.Claims,
+			TTL:              time.Duration(c.TTL),
+			MaxGrants:        c.MaxGrants,
+			MaxBytes:         int64(c.MaxBytes),
+		}
+	}
+	return config
+}
+
+func (b *builder) sealing() *issuer.SealingKeys {
+	k := b.file.Keys
+	keys, at := b.keysAt(k.EncryptionKey, k.EncryptionKeyFile, "encryption_key", "keys")
+	if keys == nil {
+		return nil
+	}
+	sealing, err := issuer.NewSealingKeys(keys...)
+	if err != nil {
+		b.doc.fault(at.node, "%s: %v", at.label, err)
+	}
+	return sealing
+}
+
+func (b *builder) clientSecret(id string, c ClientSection) issuer.SecretHash {
+	var hash issuer.SecretHash
+	var err error
+	at, ok := b.placed("clients", id, "secret_hash")
+	if ok {
+		hash, err = issuer.ParseSecretHash(c.SecretHash)
+	} else {
+		var text string
+		if text, at, ok = b.secretAt(c.Secret, c.SecretFile, "secret", "clients", id); ok {
+			hash, err = issuer.HashSecret(text)
+		}
+	}
+	if err != nil {
+		b.doc.fault(at.node, "%s: %s", at.label, strings.TrimPrefix(err.Error(), "issuer: "))
+	}
+	return hash
+}
