@@ -1,0 +1,128 @@
+package configs_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coatcheck/coatcheck/configs"
+)
+
+// key is a key file's line made of one letter.
+func key(letter string) string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32)))
+}
+
+// secrets makes a directory with every secret file that samples and broken files name.
+func secrets(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	cert, private := certificate(t)
+	for name, text := range map[string]string{
+		"kek":             key("k") + "\n",
+		"coatcheck_kek":   key("k") + "\n" + key("l") + "\n",
+		"stamp":           key("s") + "\n",
+		"coatcheck_stamp": key("s") + "\n",
+		"shop":            "client-secret-client-secret\n",
+		"partner_shop":    "client-secret-client-secret\n",
+		"lab-secret":      "client-secret-client-secret\n",
+		"redis_password":  "redis-password\n",
+		"tls.crt":         cert,
+		"tls.key":         private,
+		"internal-ca.pem": cert,
+		"open":            key("s") + "\n",
+		"empty":           "\n",
+		"large":           strings.Repeat("x", 2<<20),
+		"short":           key("k") + "\nc2hvcnQ=\n",
+		"twice":           key("k") + "\n" + key("k") + "\n",
+		"weak":            "hunter2\n",
+	} {
+		write(t, filepath.Join(dir, name), text)
+	}
+	if err := os.Chmod(filepath.Join(dir, "open"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func write(t testing.TB, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func certificate(t testing.TB) (cert, private string) {
+	t.Helper()
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, signer.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
+}
+
+// env is a lookup over a map.
+func env(vars map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		text, ok := vars[name]
+		return text, ok
+	}
+}
+
+// loadText loads a file with this text, beside the secrets in dir.
+func loadText(t testing.TB, dir, text string, role configs.Role, vars map[string]string) (*configs.Loaded, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "coatcheck.yaml")
+	write(t, path, text)
+	all := map[string]string{"SECRETS": dir}
+	for name, value := range vars {
+		all[name] = value
+	}
+	return configs.Load(path, role, env(all))
+}
+
+// faultsOf is the error's faults, without the file's name.
+func faultsOf(t testing.TB, err error) []string {
+	t.Helper()
+	var faults configs.Faults
+	if !errors.As(err, &faults) {
+		t.Fatalf("Load: %v: want configs.Faults, got %T", err, err)
+	}
+	lines := make([]string, len(faults))
+	for i, f := range faults {
+		lines[i] = f.String()
+		if strings.HasSuffix(f.File, "/coatcheck.yaml") {
+			lines[i] = strings.TrimPrefix(lines[i], f.File+":")
+		}
+	}
+	return lines
+}
+
+func readText(t testing.TB, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
