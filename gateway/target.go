@@ -69,14 +69,16 @@ func (t target) holds(r *http.Request) bool {
 		r.URL.EscapedPath() == t.path && r.URL.RawQuery == t.rawQuery
 }
 
-// without returns t with a literal prefix, which its route's pattern begins with, taken off its path.
+// without returns t with as many segments taken off the front of its path as prefix has. The route that matched begins with
+// prefix; counting instead of comparing leaves room for the same segments in another spelling (%3A for a colon).
 func (t target) without(prefix string) target {
-	rest, ok := strings.CutPrefix(t.path, strings.TrimSuffix(prefix, "/"))
-	switch {
-	case ok && rest == "":
-		t.path = "/"
-	case ok && rest[0] == '/':
-		t.path = rest
+	for range strings.Count(strings.TrimSuffix(prefix, "/"), "/") {
+		after := strings.IndexByte(t.path[1:], '/') + 1
+		if after == 0 {
+			t.path = "/"
+			return t
+		}
+		t.path = t.path[after:]
 	}
 	return t
 }
