@@ -96,6 +96,9 @@ func (c RedisConfig) options() *redis.Options {
 		// CLIENT SETINFO on connecting is what put answers out of order in CVE-2025-29923.
 		DisableIdentity:          true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		// go-redis goes on when Redis refuses its greeting for want of a password, and Redis then cuts the
+		// connection over our first long command: ask for the reason while it can still be given.
+		OnConnect: func(ctx context.Context, c *redis.Conn) error { return c.Ping(ctx).Err() },
 	}
 	if c.Username != "" || c.Password != nil {
 		o.CredentialsProviderContext = c.credentials

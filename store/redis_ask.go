@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -59,8 +60,13 @@ func bounded[T any](ctx context.Context, limit time.Duration, do func(context.Co
 	if got.err == nil {
 		return got.value, nil
 	}
-	// When the socket's deadline fires first it is the context's, under another name.
-	if ended := ctx.Err(); ended != nil {
+	// Whatever go-redis makes of a context that ended, the caller finds the context's own error. The socket has the
+	// same deadline, and may be the first to notice it.
+	ended := ctx.Err()
+	if late, ok := errors.AsType[net.Error](got.err); ended == nil && ok && late.Timeout() {
+		ended = context.DeadlineExceeded
+	}
+	if ended != nil {
 		return got.value, fmt.Errorf("%w: no answer: %w", ErrUnavailable, ended)
 	}
 	return got.value, fault(got.err)
@@ -86,8 +92,8 @@ func fault(err error) error {
 	if redis.HasErrorPrefix(err, "WRONGTYPE") || redis.HasErrorPrefix(err, "hash value is not an integer") {
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	var reply redis.Error
-	if !errors.As(err, &reply) {
+	reply, ok := errors.AsType[redis.Error](err)
+	if !ok {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	text := reply.Error()

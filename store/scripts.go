@@ -8,6 +8,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+//go:embed lua/record.lua
+var recordLua string
+
 //go:embed lua/bucket.lua
 var bucketLua string
 
@@ -37,8 +40,8 @@ type script struct {
 // What each script reads, answers and writes stands at its head.
 var (
 	putScript       = script{commandPut, false, 0, redis.NewScript(bucketLua + putLua)}
-	takeScript      = script{commandTake, true, 3, redis.NewScript(takeLua)}
-	deleteScript    = script{commandDelete, false, 0, redis.NewScript(bucketLua + deleteLua)}
+	takeScript      = script{commandTake, true, 3, redis.NewScript(recordLua + takeLua)}
+	deleteScript    = script{commandDelete, false, 0, redis.NewScript(recordLua + bucketLua + deleteLua)}
 	stateScript     = script{commandState, true, 2, redis.NewScript(stateLua)}
 	swapStateScript = script{commandSwapState, false, 0, redis.NewScript(swapStateLua)}
 )

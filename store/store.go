@@ -24,15 +24,16 @@
 //	<prefix>:{<shard>}:state:<name>      hash   version and blob of one piece of sealed state
 //
 // The braces are Redis Cluster's hash tag: whatever one script touches lives in one slot.
-// A record has the fields v (record version, 1), blob, born (the shard's seq when it was put), iat, exp, kid,
-// client, family and subject. Records and quotas die by Redis' own clock; heads and states stay.
+// A record has three fields: v, the record version, 1; blob; and clear, the text "born iat exp kid client family
+// subject", where born is the shard's seq when it was put. One field for all seven, because each field of a hash this
+// large costs Redis some 60 bytes more. Records and quotas die by Redis' own clock; heads and states stay.
 //
 // # Permissions
 //
 // Everything is done by the five scripts in lua/ and, in Check, by INFO and TIME. What an ACL user needs, with the
 // default prefix; the edge only takes, the issuer does all:
 //
-//	edge:   %R~coatcheck:* resetchannels +hello +select +info +time +evalsha_ro +eval_ro +exists +hget +hmget +hstrlen
+//	edge:   %R~coatcheck:* resetchannels +hello +select +ping +info +time +evalsha_ro +eval_ro +exists +hget +hmget +hstrlen
 //	issuer: ~coatcheck:* resetchannels, all of the edge's, +evalsha +eval +hgetall +hset +hsetnx +hincrby +hdel +del +expireat
 package store
 

@@ -14,3 +14,4 @@ end
 local function format_usage(grants, bytes)
   return string.format('%.0f:%.0f', grants, bytes)
 end
+

@@ -2,7 +2,7 @@
 -- Answers {jti, ok | none}. DEL is the first write: whatever fails after it, the record is gone; and after a DEL,
 -- even of nothing, a Redis that is out of memory lets the script write on.
 local jti = ARGV[1]
-local was = redis.pcall('HMGET', KEYS[1], 'client', 'iat', 'exp')
+local was = redis.pcall('HGET', KEYS[1], 'clear')
 local size = redis.pcall('HSTRLEN', KEYS[1], 'blob')
 local there = redis.call('DEL', KEYS[1])
 redis.call('HSETNX', KEYS[2], 'incarnation', ARGV[3])
@@ -12,7 +12,8 @@ if there == 0 then return {jti, 'none'} end
 -- The client is known only now, so its key cannot be among KEYS; it has their hash tag. Best effort: a record that
 -- somebody else damaged gives nothing back, and its bucket ends by itself.
 pcall(function()
-  local quota, field = ARGV[2] .. was[1], bucket_end(tonumber(was[2]), tonumber(was[3]))
+  local _, iat, exp, _, client = parse_clear(was)
+  local quota, field = ARGV[2] .. client, bucket_end(tonumber(iat), tonumber(exp))
   local grants, bytes = parse_usage(redis.call('HGET', quota, field))
   if grants > 1 then
     redis.call('HSET', quota, field, format_usage(grants - 1, math.max(bytes - size, 0)))

@@ -28,8 +28,8 @@ local max_grants, max_bytes = tonumber(ARGV[9]), tonumber(ARGV[10])
 if (max_grants > 0 and grants > max_grants) or (max_bytes > 0 and bytes > max_bytes) then return {jti, 'quota'} end
 
 -- HSET comes first: of a script's writes, a Redis that is out of memory refuses only the first.
-redis.call('HSET', KEYS[1], 'v', '1', 'blob', blob, 'born', seq, 'iat', ARGV[3], 'exp', exp,
-  'kid', ARGV[5], 'client', ARGV[6], 'family', ARGV[7], 'subject', ARGV[8])
+redis.call('HSET', KEYS[1], 'v', '1', 'blob', blob,
+  'clear', table.concat({seq, ARGV[3], exp, ARGV[5], ARGV[6], ARGV[7], ARGV[8]}, ' '))
 redis.call('EXPIREAT', KEYS[1], exp)
 redis.call('HSETNX', KEYS[2], 'seq', seq)
 redis.call('HSETNX', KEYS[2], 'incarnation', ARGV[11])

@@ -4,11 +4,8 @@
 local jti = ARGV[1]
 if redis.call('EXISTS', KEYS[1]) == 0 then return {jti, 'none'} end
 
-local clear = redis.call('HMGET', KEYS[1], 'v', 'born', 'iat', 'exp', 'kid', 'client', 'family', 'subject')
-for i = 1, 8 do
-  if not clear[i] or clear[i] == '' then return {jti, 'corrupt'} end
-end
-if clear[1] ~= '1' then return {jti, 'corrupt'} end
+local r = redis.call('HMGET', KEYS[1], 'v', 'clear')
+if r[1] ~= '1' or not r[2] or not parse_clear(r[2]) then return {jti, 'corrupt'} end
 local size = redis.call('HSTRLEN', KEYS[1], 'blob')
 if size == 0 or size > tonumber(ARGV[2]) then return {jti, 'corrupt'} end
 
