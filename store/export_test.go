@@ -11,3 +11,6 @@ func (m *Memory) Sizes() (records, clients, endings int) {
 
 // SetNow makes Check compare Redis' clock with another one.
 func (r *Redis) SetNow(now func() time.Time) { r.now = now }
+
+// JudgeInfo is the part of Check that reads INFO.
+func JudgeInfo(text string) []Violation { return judgeInfo(parseInfo(text)) }

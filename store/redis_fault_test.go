@@ -1,0 +1,322 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coatcheck/coatcheck/store"
+	"github.com/coatcheck/coatcheck/store/storetest"
+)
+
+// recovery is how long a store may need to find a server that is back: its client asks once a second.
+const recovery = 20 * time.Second
+
+func put(t testing.TB, s storetest.Store) store.Record {
+	t.Helper()
+	r := storetest.NewRecord()
+	if err := s.Put(t.Context(), r, store.Quota{}); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// wantUnavailable asks every operation, and wants each to say that it does not know.
+func wantUnavailable(t *testing.T, s storetest.Store, r store.Record, mend string) {
+	t.Helper()
+	_, takeErr := s.Take(t.Context(), r.JTI)
+	_, deleteErr := s.Delete(t.Context(), r.JTI)
+	_, _, stateErr := s.State(t.Context(), "ring")
+	for what, err := range map[string]error{
+		"take": takeErr, "delete": deleteErr, "state": stateErr,
+		"put":        s.Put(t.Context(), storetest.NewRecord(), store.Quota{}),
+		"swap_state": s.SwapState(t.Context(), "ring", 0, []byte("x")),
+		"check":      s.Check(t.Context()),
+	} {
+		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("%s: got %v, want ErrUnavailable alone", what, err)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), what+": ") || !strings.Contains(err.Error(), mend) {
+			t.Errorf("%s: got %q, want what was attempted, and %q", what, err, mend)
+		}
+	}
+}
+
+// A server that dies is unavailable; one that comes back with its data is used again without our restart.
+func TestRedisKilledAndStartedAgain(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartDurableRedis(t)
+	s := connect(t, server)
+	r := put(t, s)
+	before, err := s.Take(t.Context(), r.JTI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Kill()
+	wantUnavailable(t, s, r, "connection refused")
+	// More failures than the client has connections: it then dials by itself, once a second.
+	for range 50 {
+		if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("take while away: got %v, want ErrUnavailable", err)
+		}
+	}
+	server.Restart()
+	storetest.Eventually(t, recovery, "the record to be back", func() bool {
+		after, err := s.Take(t.Context(), r.JTI)
+		if err != nil && !errors.Is(err, store.ErrUnavailable) {
+			t.Fatalf("take while coming back: got %v, want ErrUnavailable", err)
+		}
+		return err == nil && string(after.Blob) == string(r.Blob) && after.Incarnation == before.Incarnation
+	})
+}
+
+// Killed in the middle of traffic, a store may only ever say the truth or that it does not know.
+func TestRedisKilledDuringTraffic(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	r := put(t, s)
+	errs := make(chan error)
+	for range 8 {
+		go func() {
+			for {
+				if _, err := s.Take(t.Context(), r.JTI); err != nil {
+					errs <- err
+					return
+				}
+			}
+		}()
+	}
+	server.Kill()
+	for range 8 {
+		if err := <-errs; !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("take: got %v, want ErrUnavailable", err)
+		}
+	}
+}
+
+// A server that accepts and never answers costs a caller the bound and no more, and a caller who leaves nothing.
+func TestRedisPaused(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	patient := connect(t, server)
+	s := connect(t, server, func(c *store.RedisConfig) { c.Timeout = 50 * time.Millisecond })
+	r := put(t, patient)
+	server.Pause()
+	wantUnavailable(t, s, r, "no answer: ")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	left := make(chan error, 1)
+	go func() {
+		_, err := patient.Take(ctx, r.JTI)
+		left <- err
+	}()
+	cancel()
+	select {
+	case err := <-left:
+		if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+			t.Errorf("take by a caller who left: got %v, want ErrUnavailable and context.Canceled", err)
+		}
+	case <-time.After(testTimeout / 2):
+		t.Errorf("take went on after its context was cancelled")
+	}
+	server.Resume()
+	storetest.Eventually(t, recovery, "the record to be there, deleted by the paused delete, or not known", func() bool {
+		_, err := s.Take(t.Context(), r.JTI)
+		return err == nil || errors.Is(err, store.ErrNotFound)
+	})
+}
+
+// An emptied store has lost the record, and says by its incarnation that its small seq is not an old one.
+func TestRedisFlushed(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	r := put(t, s)
+	before, err := s.Take(t.Context(), r.JTI)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Do("FLUSHALL")
+	if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("take after FLUSHALL: got %v, want ErrNotFound", err)
+	}
+	after, err := s.Take(t.Context(), put(t, s).JTI)
+	if err != nil || after.Incarnation == before.Incarnation {
+		t.Errorf("after FLUSHALL: got incarnation %q, %v, want another than %q", after.Incarnation, err, before.Incarnation)
+	}
+}
+
+// A server that lost its scripts gets them again.
+func TestRedisForgetsScripts(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	r := put(t, s)
+	for range 2 {
+		server.Do("SCRIPT", "FLUSH")
+		if _, err := s.Take(t.Context(), r.JTI); err != nil {
+			t.Errorf("take: %v", err)
+		}
+		server.Do("SCRIPT", "FLUSH")
+		put(t, s)
+	}
+}
+
+// Out of memory, what lets clients in goes on and what ends them too; only new grants are refused.
+func TestRedisOutOfMemory(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t, "--maxmemory-policy", "noeviction")
+	s := connect(t, server)
+	kept, deleted := put(t, s), put(t, s)
+	server.Do("CONFIG", "SET", "maxmemory", "1")
+
+	refused := storetest.NewRecord()
+	err := s.Put(t.Context(), refused, store.Quota{})
+	if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "maxmemory") {
+		t.Errorf("put: got %v, want ErrUnavailable with the mend", err)
+	}
+	if err := s.SwapState(t.Context(), "ring", 0, []byte("x")); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("swap state: got %v, want ErrUnavailable", err)
+	}
+	if _, err := s.Take(t.Context(), kept.JTI); err != nil {
+		t.Errorf("take: %v", err)
+	}
+	for want, r := range map[bool]store.Record{true: deleted, false: refused} {
+		if there, err := s.Delete(t.Context(), r.JTI); there != want || err != nil {
+			t.Errorf("delete: got %v, %v, want %v", there, err, want)
+		}
+	}
+	server.Do("CONFIG", "SET", "maxmemory", "0")
+	// Of what was refused nothing is left, in the client's count neither.
+	if err := s.Put(t.Context(), refused, store.Quota{Grants: 2}); err != nil {
+		t.Errorf("put with memory again: %v", err)
+	}
+}
+
+// What Redis says instead of an answer is never an answer about the record.
+func TestRedisSaysItCannot(t *testing.T) {
+	t.Parallel()
+	rows := []struct {
+		name, mend string
+		break_     func(*storetest.Redis)
+	}{
+		{"a password is wanted", "mend: Redis wants a password", func(r *storetest.Redis) { r.Do("CONFIG", "SET", "requirepass", "other") }},
+		{"a replica whose primary is away", "", func(r *storetest.Redis) {
+			r.Do("CONFIG", "SET", "replica-serve-stale-data", "no")
+			r.Do("REPLICAOF", "127.0.0.1", "1")
+		}},
+	}
+	for _, row := range rows {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			server := storetest.StartRedis(t)
+			r := put(t, connect(t, server))
+			row.break_(server)
+			s := connect(t, server) // connections that were let in before stay so
+			if row.mend != "" {
+				wantUnavailable(t, s, r, row.mend)
+				return
+			}
+			if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("take: got %v, want ErrUnavailable", err)
+			}
+		})
+	}
+}
+
+// A replica answers reads, so a write is what shows it; Check names it.
+func TestRedisReplicaRefusesWrites(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	r := put(t, s)
+	server.Do("REPLICAOF", "127.0.0.1", "1")
+	_, deleteErr := s.Delete(t.Context(), r.JTI)
+	for what, err := range map[string]error{
+		"put":    s.Put(t.Context(), storetest.NewRecord(), store.Quota{}),
+		"delete": deleteErr,
+	} {
+		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "point the address at the primary") {
+			t.Errorf("%s: got %v, want ErrUnavailable with the mend", what, err)
+		}
+	}
+}
+
+// Keys of another type are somebody else's work: corrupt, and no panic.
+func TestRedisKeysOfAnotherType(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	for i, kind := range []string{"record", "head", "quota", "state"} {
+		prefix := fmt.Sprintf("p%d", i)
+		s := connect(t, server, func(c *store.RedisConfig) { c.Prefix = prefix })
+		r := put(t, s)
+		key := prefix + ":{0}:" + map[string]string{
+			"record": "record:" + r.JTI, "head": "head", "quota": "quota:" + r.Client, "state": "state:ring",
+		}[kind]
+		server.Do("DEL", key)
+		server.Do("SET", key, "a string")
+		if _, err := s.Take(t.Context(), r.JTI); (kind == "record" || kind == "head") && !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("%s: take: got %v, want ErrCorrupt", kind, err)
+		}
+		if err := s.Put(t.Context(), storetest.NewRecord(), store.Quota{}); (kind == "head" || kind == "quota") && !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("%s: put: got %v, want ErrCorrupt", kind, err)
+		}
+		_, _, stateErr := s.State(t.Context(), "ring")
+		if kind == "state" && (!errors.Is(stateErr, store.ErrCorrupt) || !errors.Is(s.SwapState(t.Context(), "ring", 0, []byte("x")), store.ErrCorrupt)) {
+			t.Errorf("state: got %v, want ErrCorrupt", stateErr)
+		}
+		there, err := s.Delete(t.Context(), r.JTI)
+		if kind == "head" && !errors.Is(err, store.ErrCorrupt) || kind != "head" && (!there || err != nil) {
+			t.Errorf("%s: delete: got %v, %v", kind, there, err)
+		}
+		if kind != "head" {
+			continue
+		}
+		if n := server.Do("EXISTS", prefix+":{0}:record:"+r.JTI); n != int64(0) {
+			t.Error("delete with a damaged head kept the record")
+		}
+	}
+}
+
+// Values of any size in head, quota and state are refused where they are, so that they never travel.
+func TestRedisDamagedHeadQuotaAndState(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	r := put(t, s)
+	huge := strings.Repeat("9", 1<<20)
+	for _, seq := range []string{huge, "-1", "1.5", "x"} {
+		server.Do("HSET", "coatcheck:{0}:head", "seq", seq)
+		if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("take at seq %.10q: got %v, want ErrCorrupt", seq, err)
+		}
+	}
+	if err := s.Put(t.Context(), storetest.NewRecord(), store.Quota{}); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("put at seq x: got %v, want ErrCorrupt", err)
+	}
+	server.Do("HSET", "coatcheck:{0}:head", "seq", "1", "incarnation", huge)
+	if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrCorrupt) {
+		t.Errorf("take in a huge incarnation: got %v, want ErrCorrupt", err)
+	}
+	for field, value := range map[string]string{"x": "1:1", "9999999999": "x"} {
+		server.Do("HSET", "coatcheck:{0}:quota:"+r.Client, field, value)
+		if err := s.Put(t.Context(), storetest.NewRecord(), store.Quota{}); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("put with quota %s = %s: got %v, want ErrCorrupt", field, value, err)
+		}
+		server.Do("HDEL", "coatcheck:{0}:quota:"+r.Client, field)
+	}
+	for _, fields := range [][]string{
+		{"version", "1"}, {"blob", "x"}, {"version", "0", "blob", "x"}, {"version", huge, "blob", "x"}, {"version", "1", "blob", huge + "9"},
+	} {
+		server.Do("DEL", "coatcheck:{0}:state:ring")
+		server.Do(append([]string{"HSET", "coatcheck:{0}:state:ring"}, fields...)...)
+		if _, _, err := s.State(t.Context(), "ring"); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("state of %d fields, first %s: got %v, want ErrCorrupt", len(fields)/2, fields[0], err)
+		}
+	}
+}
