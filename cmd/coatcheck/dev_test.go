@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coatcheck/coatcheck/cmd/coatcheck/processtest"
+)
+
+// startDev starts `coatcheck dev` and waits for its banner. Its state goes into a directory of its own.
+func startDev(t *testing.T, args ...string) (dev *processtest.Process, environ []string) {
+	t.Helper()
+	environ = []string{"XDG_RUNTIME_DIR=" + t.TempDir()}
+	dev = processtest.Start(t, environ, append([]string{"dev"}, args...)...)
+	processtest.Eventually(t, "coatcheck dev prints its banner", func() bool {
+		if dev.Ended() {
+			t.Fatalf("coatcheck dev has ended with %d:\n%s%s", dev.Wait(), dev.Stdout, dev.Stderr)
+		}
+		return strings.Contains(dev.Stdout.String(), "Ctrl-C")
+	})
+	return dev, environ
+}
+
+// commands are the lines of the banner that people paste, with their comments.
+func commands(banner string) string {
+	var out strings.Builder
+	for line := range strings.Lines(banner) {
+		if strings.TrimSpace(line) != "" && line[0] != ' ' {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
+// TestDevLinesWorkWhenPasted runs what is printed in a real shell, in order.
+func TestDevLinesWorkWhenPasted(t *testing.T) {
+	t.Parallel()
+	dev, environ := startDev(t, "--ports-from", "0")
+	script := commands(dev.Stdout.String())
+	sh := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
+	sh.Env = append(environ, "PATH="+filepath.Dir(processtest.Binary(t))+":"+os.Getenv("PATH"))
+	got, err := sh.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\nscript:\n%s\noutput:\n%s", err, script, got)
+	}
+	out := string(got)
+	for _, want := range []string{
+		`"service": "orders"`, `"orders-api"`, `"service": "billing"`, `"billing-api"`, `"jti": "`, `"tenant": "demo"`,
+		`invalid_token`, "1  The client sent", "2  The edge decided", `3  The service "orders" got a JWT instead`,
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the pasted lines do not show %q", want)
+		}
+	}
+	reference := regexp.MustCompile(`(?m)^cck_[0-9A-Za-z]{65}$`).FindString(out)
+	if reference == "" {
+		t.Error("no opaque reference was shown")
+	}
+	if strings.Contains(out, "eyJ") {
+		t.Error("a JWT has come out")
+	}
+	if t.Failed() {
+		t.Logf("script:\n%s\noutput:\n%s", script, out)
+	}
+}
+
+// TestDevStartsAndLeavesNothing: ready soon, a state file of the user alone, and nothing left after Ctrl-C.
+func TestDevStartsAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	dev, environ := startDev(t, "--ports-from", "0")
+	t.Logf("from exec to banner: %v (it says: %s)", time.Since(began).Round(time.Millisecond),
+		regexp.MustCompile(`Ready in \d+ ms`).FindString(dev.Stdout.String()))
+
+	_, dir, _ := strings.Cut(environ[0], "=")
+	state := filepath.Join(dir, "coatcheck", "dev.json")
+	info, err := os.Stat(state)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mode := info.Mode().Perm(); mode != 0o600 {
+		t.Errorf("%s has mode %04o, want 0600: it holds a secret", state, mode)
+	}
+	if code := dev.Terminate(); code != exitOK {
+		t.Errorf("coatcheck dev ended with %d, want 0", code)
+	}
+	if _, err := os.Stat(state); !os.IsNotExist(err) {
+		t.Errorf("%s is still there after the end: %v", state, err)
+	}
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "coatcheck-dev-*"))
+	if err != nil || len(left) > 0 && t.Failed() {
+		t.Errorf("left behind: %v %v", left, err)
+	}
+}
+
+// TestDevTakesTheNextFreePort and says so.
+func TestDevTakesTheNextFreePort(t *testing.T) {
+	t.Parallel()
+	taken, err := bind(t.Context(), "test", processtest.FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	at := taken.Addr().String()
+	dev, _ := startDev(t, "--ports-from", at[strings.LastIndexByte(at, ':')+1:])
+	if want := "port " + at[strings.LastIndexByte(at, ':')+1:] + " is taken: the edge is on "; !strings.Contains(dev.Stdout.String(), want) {
+		t.Errorf("the banner does not say %q:\n%s", want, dev.Stdout)
+	}
+}
+
+// TestDevConfigurationIsAnOrdinaryOne: what --print-config prints is the file that is run.
+func TestDevConfigurationIsAnOrdinaryOne(t *testing.T) {
+	t.Parallel()
+	p := processtest.Start(t, nil, "dev", "--print-config")
+	if code := p.Wait(); code != exitOK || p.Stdout.String() != string(devYAML) {
+		t.Errorf("dev --print-config ended with %d and printed\n%s", code, p.Stdout)
+	}
+}
+
+// TestCallShowsTheSwap, for an allowed call and a refused one, to people and to programs.
+func TestCallShowsTheSwap(t *testing.T) {
+	t.Parallel()
+	_, environ := startDev(t, "--ports-from", "0")
+
+	p := processtest.Start(t, environ, "call", "GET", "/orders/17", "--show-swap")
+	if code := p.Wait(); code != exitOK {
+		t.Fatalf("call ended with %d:\n%s%s", code, p.Stdout, p.Stderr)
+	}
+	for _, want := range []string{"credential  Bearer cck_", "aud         orders-api", "scope       orders:read", "jti ", "orders-read", "tenant      demo"} {
+		if !strings.Contains(p.Stdout.String(), want) {
+			t.Errorf("the screen does not show %q:\n%s", want, p.Stdout)
+		}
+	}
+	if strings.Contains(p.Stdout.String(), "eyJ") || regexp.MustCompile(`cck_[0-9A-Za-z]{20}`).MatchString(p.Stdout.String()) {
+		t.Errorf("the screen shows a JWT or a whole reference:\n%s", p.Stdout)
+	}
+
+	p = processtest.Start(t, environ, "call", "get", "/orders/17", "--audience", "billing-api", "--show-swap", "-o", "json")
+	code := p.Wait()
+	var got seen
+	if err := json.Unmarshal([]byte(p.Stdout.String()), &got); err != nil {
+		t.Fatalf("call -o json printed %q: %v\n%s", p.Stdout, err, p.Stderr)
+	}
+	if code != exitNo || got.Decided.Status != http.StatusForbidden || got.Decided.Error != "insufficient_scope" {
+		t.Errorf("a reference for billing on orders: exit %d, %+v; want exit 2, 403 insufficient_scope", code, got.Decided)
+	}
+
+	p = processtest.Start(t, environ, "call", "GET", "/orders/17", "--show-swap", "--reveal")
+	if p.Wait(); !regexp.MustCompile(`Bearer cck_[0-9A-Za-z]{65}\n`).MatchString(p.Stdout.String()) {
+		t.Errorf("--reveal does not show the reference:\n%s", p.Stdout)
+	}
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coatcheck/coatcheck/cmd/coatcheck/processtest"
+	"github.com/coatcheck/coatcheck/exchange"
+)
+
+// TestFloodOfBadReferencesSparesRedis: made-up references and genuine ones past the longest lifetime die at the edge.
+// Redis sees what it sees of an idle edge: the check of its policy, and nothing else.
+func TestFloodOfBadReferencesSparesRedis(t *testing.T) {
+	t.Parallel()
+	const flood = 10_000
+	client := processtest.NewClient(t)
+	// The brake on bad references would answer 429 before the tag is looked at; here the tag is to be seen at work.
+	lab := processtest.New(t, processtest.Options{Replace: []string{"telemetry:\n", "limits: {bad_references: off}\ntelemetry:\n"}})
+	issuer, edge := lab.Up(client)
+	orders := lab.Edge() + "/orders/17"
+
+	reference := lab.Token(client)
+	if code := issuer.Terminate(); code != exitOK { // it reads its key ring now and then; here only the edge is watched
+		t.Fatalf("the issuer ended with %d", code)
+	}
+
+	stale := staleReferences(t, lab, flood/10)
+	lab.Redis.ResetCommands()
+	for i := range flood {
+		credential := "cck_" + base62(65)
+		if i%10 == 0 {
+			credential = stale[i/10]
+		}
+		if a := client.Call("GET", orders, credential); a.Status != http.StatusUnauthorized {
+			t.Fatalf("bad reference %d = %d %s, want 401", i, a.Status, a.Body)
+		}
+	}
+	counts := lab.Redis.Commands()
+	for _, idle := range []string{"info", "time", "ping", "hello", "client|setinfo", "client|setname", "client", "config|resetstat", "select"} {
+		delete(counts, idle)
+	}
+	if len(counts) > 0 {
+		t.Errorf("Redis ran %v during %d bad references; want none but those of an idle edge", counts, flood)
+	}
+	for reason, want := range map[string]float64{"malformed": flood - flood/10, "stale": flood / 10} {
+		if n := sumOf(t, client, edge.Address("metrics"), "coatcheck_requests_total", `reason="`+reason+`"`); n != want {
+			t.Errorf("the edge counted %v references as %s, want %v", n, reason, want)
+		}
+	}
+
+	// The counter can count: a good reference shows in Redis.
+	if a := client.Call("GET", orders, reference); a.Status != http.StatusOK {
+		t.Fatalf("GET %s = %d %s, want 200", orders, a.Status, a.Body)
+	}
+	after := lab.Redis.Commands()
+	maps.DeleteFunc(after, func(name string, _ int) bool {
+		return !strings.HasPrefix(name, "eval") && !strings.HasPrefix(name, "h")
+	})
+	if len(after) == 0 {
+		t.Error("a good reference left no trace in Redis' counts: this test could not have failed")
+	}
+}
+
+// staleReferences are genuine: stamped with the lab's own key, in the year in which synctest's clock begins.
+func staleReferences(t *testing.T, lab *processtest.Lab, n int) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(lab.Dir, "stamp_keys"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	synctest.Test(t, func(t *testing.T) {
+		s, err := exchange.NewStamper("cck", 10*time.Minute, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			r := s.New()
+			out = append(out, r.Reveal())
+		}
+	})
+	s, err := exchange.NewStamper("cck", 100*365*24*time.Hour, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Parse(out[0]); err != nil {
+		t.Fatalf("the stale references are not even genuine: %v", err)
+	}
+	return out
+}
+
+func base62(n int) string {
+	const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	b := make([]byte, n)
+	rand.Read(b) // never fails
+	for i := range b {
+		b[i] = digits[int(b[i])%len(digits)]
+	}
+	return string(b)
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer"
+	"github.com/coatcheck/coatcheck/store"
+)
+
+// How often the store is asked whether it can be trusted, and how long one question may take.
+const (
+	checkEvery  = 2 * time.Second        // while all is well
+	checkSoon   = 250 * time.Millisecond // while it is not, so that readiness returns quickly
+	checkWithin = 2 * time.Second
+)
+
+// backend is what the rooms together need of a store; both stores of package store are one.
+type backend interface {
+	exchange.RecordReader
+	exchange.RecordWriter
+	issuer.StateStore
+	// Check asks whether the store can be trusted with grants. It may block until ctx ends.
+	Check(ctx context.Context) error
+	Close() error
+}
+
+// guard is a store whose records are out of reach until its policy has been checked once, and again whenever a
+// check finds that it cannot be trusted (one that may evict would forget a revocation). A store that is merely
+// away does not close the guard: its own errors say so better, and it is usable the moment it is back.
+//
+// Rooms see a closed guard as store.ErrUnavailable, so that the edge answers 503 with Retry-After by itself.
+type guard struct {
+	backend
+	why atomic.Pointer[error] // of the last check; nil: it found nothing wrong
+	bar atomic.Pointer[error] // why the guard is closed; nil: open
+}
+
+func newGuard(b backend) *guard {
+	g := &guard{backend: b}
+	g.settle(errors.New("the store has not been checked yet"))
+	return g
+}
+
+// Ready says what the last check found wrong.
+func (g *guard) Ready() error { return reason(&g.why) }
+
+// Take reads a record through the guard.
+func (g *guard) Take(ctx context.Context, jti string) (store.Taken, error) {
+	if err := reason(&g.bar); err != nil {
+		return store.Taken{}, err
+	}
+	return g.backend.Take(ctx, jti)
+}
+
+// Put writes a record through the guard.
+func (g *guard) Put(ctx context.Context, r store.Record, q store.Quota) error {
+	if err := reason(&g.bar); err != nil {
+		return err
+	}
+	return g.backend.Put(ctx, r, q)
+}
+
+// Run checks the store until ctx ends, and logs each change.
+func (g *guard) Run(ctx context.Context, log *slog.Logger) {
+	for ctx.Err() == nil {
+		before := g.Ready()
+		after := g.check(ctx)
+		if changed(before, after) && ctx.Err() == nil {
+			tell(ctx, log, after)
+		}
+		wait := checkEvery
+		if after != nil {
+			wait = checkSoon
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+func (g *guard) check(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkWithin)
+	defer cancel()
+	err := g.Check(ctx)
+	var policy *store.PolicyError
+	switch {
+	case err == nil:
+		g.why.Store(nil)
+		g.bar.Store(nil)
+	case errors.As(err, &policy):
+		g.settle(err)
+	default:
+		g.why.Store(&err)
+	}
+	return err
+}
+
+// settle closes the guard.
+func (g *guard) settle(err error) {
+	g.why.Store(&err)
+	closed := fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	g.bar.Store(&closed)
+}
+
+func reason(p *atomic.Pointer[error]) error {
+	if err := p.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func changed(a, b error) bool {
+	if a == nil || b == nil {
+		return (a == nil) != (b == nil)
+	}
+	return a.Error() != b.Error()
+}
+
+func tell(ctx context.Context, log *slog.Logger, err error) {
+	if err == nil {
+		log.LogAttrs(ctx, slog.LevelInfo, "store is ready")
+		return
+	}
+	log.LogAttrs(ctx, slog.LevelWarn, "store is not ready", slog.String("reason", err.Error()))
+}

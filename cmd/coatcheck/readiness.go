@@ -1,0 +1,92 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
+
+// readiness says whether this process should get traffic, and if not, why. Upstreams never count: an edge with a
+// dead upstream still serves the others.
+type readiness struct {
+	probes   []probe // fixed before the first request
+	draining atomic.Bool
+}
+
+// probe is one thing that must be well. Ready answers at once, from memory: whoever polls /readyz costs no
+// dependency anything.
+type probe struct {
+	name  string
+	ready func() error
+}
+
+// unready is one reason.
+type unready struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// Reasons lists what is not well; none: ready.
+func (r *readiness) Reasons() []unready {
+	var out []unready
+	if r.draining.Load() {
+		out = append(out, unready{"process", "is draining: it was told to stop"})
+	}
+	for _, p := range r.probes {
+		if err := p.ready(); err != nil {
+			out = append(out, unready{p.name, err.Error()})
+		}
+	}
+	return out
+}
+
+// err is all reasons as one error.
+func (r *readiness) err() error {
+	var errs []error
+	for _, u := range r.Reasons() {
+		errs = append(errs, errors.New(u.Name+": "+u.Why))
+	}
+	return errors.Join(errs...)
+}
+
+// ServeHTTP is /readyz: 200, or 503 with every reason; JSON for whoever accepts it, lines for people.
+func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	reasons := r.Reasons()
+	status := http.StatusOK
+	if len(reasons) > 0 {
+		status = http.StatusServiceUnavailable
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	body, kind := readyText(reasons), "text/plain; charset=utf-8"
+	if strings.Contains(req.Header.Get("Accept"), "application/json") {
+		body, kind = readyJSON(reasons), "application/json"
+	}
+	w.Header().Set("Content-Type", kind)
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // whoever asked has gone
+}
+
+func readyText(reasons []unready) []byte {
+	if len(reasons) == 0 {
+		return []byte("ready\n")
+	}
+	lines := []string{"not ready"}
+	for _, u := range reasons {
+		lines = append(lines, u.Name+": "+u.Why)
+	}
+	return []byte(strings.Join(lines, "\n") + "\n")
+}
+
+func readyJSON(reasons []unready) []byte {
+	body, err := json.Marshal(struct {
+		Ready   bool      `json:"ready"`
+		Reasons []unready `json:"reasons"`
+	}{len(reasons) == 0, slices.Concat([]unready{}, reasons)})
+	if err != nil {
+		panic("coatcheck: internal error: readiness does not marshal: " + err.Error())
+	}
+	return append(body, '\n')
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/coatcheck/coatcheck/gateway"
+	"golang.org/x/sync/errgroup"
+)
+
+// drainGrace is how long requests in flight may take to finish after the process was told to stop.
+const drainGrace = 15 * time.Second
+
+// service is one open listener and what answers on it.
+type service struct {
+	name     string
+	listener net.Listener
+	handler  http.Handler
+	tls      *tls.Config // nil: plain HTTP
+	last     bool        // stops after all others, so that /readyz still says why while they drain
+}
+
+// serve answers on all services until ctx ends, then drains them: no new connections, requests in flight finish
+// within drainGrace, what is left is cut and said.
+func serve(ctx context.Context, log *slog.Logger, draining func(), services []service) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var first, last []*http.Server
+	var group errgroup.Group
+	for _, s := range services {
+		srv := gateway.Server(s.handler)
+		srv.TLSConfig = s.tls
+		srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // handshakes and resets: the peer's doing
+		if s.last {
+			last = append(last, srv)
+		} else {
+			first = append(first, srv)
+		}
+		log.LogAttrs(ctx, slog.LevelInfo, "listening", slog.String("listener", s.name), slog.String("addr", s.listener.Addr().String()))
+		group.Go(func() error {
+			defer stop() // a listener that broke takes the process down in order, like a signal
+			return accept(srv, s)
+		})
+	}
+	<-ctx.Done()
+	draining()
+	log.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Duration("grace", drainGrace))
+	drain(log, first)
+	drain(log, last)
+	return group.Wait()
+}
+
+func accept(srv *http.Server, s service) error {
+	var err error
+	if s.tls != nil {
+		err = srv.ServeTLS(s.listener, "", "")
+	} else {
+		err = srv.Serve(s.listener)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve %s: %w", s.name, err)
+}
+
+// drain closes servers together. The context is its own: the process's has ended, that is why we are here.
+func drain(log *slog.Logger, servers []*http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainGrace)
+	defer cancel()
+	var group errgroup.Group
+	for _, srv := range servers {
+		group.Go(func() error {
+			err := srv.Shutdown(ctx)
+			if err == nil {
+				return nil
+			}
+			log.LogAttrs(ctx, slog.LevelWarn, "requests were cut: they outlived the grace", slog.Duration("grace", drainGrace))
+			return srv.Close()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		log.LogAttrs(ctx, slog.LevelWarn, "close listeners", slog.String("error", err.Error()))
+	}
+}
