@@ -1,0 +1,154 @@
+package issuer
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+)
+
+// Sealed state, as the store sees it:
+//
+//	version 1 (1 byte) | id of the key-encryption key (4) | nonce (12) | AES-256-GCM ciphertext and tag
+//
+// The name of the state and the version under which the store keeps it are associated data: a blob moved to another
+// name, or put back under another version, does not open. Nonces are random; a key would have to seal 2^32 times
+// before that became a worry (NIST SP 800-38D §8.3), and a ring is sealed a few times a month.
+const (
+	sealVersion = 1
+	sealIDSize  = 4
+	sealKeySize = 32
+	sealNonce   = 12
+	sealHeader  = 1 + sealIDSize + sealNonce
+)
+
+var (
+	errForeignKey = errors.New("issuer: sealed under another encryption key")
+	errBroken     = errors.New("issuer: sealed state does not open")
+)
+
+// SealingKeys are the key-encryption keys: the first seals, all open. They cannot be printed, logged or marshalled.
+type SealingKeys struct {
+	keys []sealingKey
+}
+
+type sealingKey struct {
+	id     [sealIDSize]byte // derived one way: may be logged
+	secret hidden[[sealKeySize]byte]
+}
+
+// NewSealingKeys takes keys of 32 bytes each. To replace one, put the new key first and keep the old one behind it
+// until everything has been sealed anew.
+func NewSealingKeys(keys ...[]byte) (*SealingKeys, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("issuer: no encryption key: make one with `openssl rand -base64 32`")
+	}
+	s := &SealingKeys{}
+	for n, raw := range keys {
+		if len(raw) != sealKeySize {
+			return nil, fmt.Errorf("issuer: encryption key %d has %d bytes, not 32: make one with `openssl rand -base64 32`", n+1, len(raw))
+		}
+		k := sealingKey{secret: hide([sealKeySize]byte(raw))}
+		k.id = [sealIDSize]byte(k.derive("coatcheck/v1/encryption-key-id", sealIDSize))
+		if _, twice := s.byID(k.id); twice {
+			return nil, fmt.Errorf("issuer: encryption key %d repeats an earlier one: delete the line", n+1)
+		}
+		s.keys = append(s.keys, k)
+	}
+	return s, nil
+}
+
+// KeyIDs are log-safe ids of the loaded keys, the sealing one first.
+func (s *SealingKeys) KeyIDs() []string {
+	ids := make([]string, len(s.keys))
+	for n, k := range s.keys {
+		ids[n] = hex.EncodeToString(k.id[:])
+	}
+	return ids
+}
+
+func (s *SealingKeys) byID(id [sealIDSize]byte) (sealingKey, bool) {
+	for _, k := range s.keys {
+		if k.id == id {
+			return k, true
+		}
+	}
+	return sealingKey{}, false
+}
+
+// seal closes plain for one name and one version of it.
+func (s *SealingKeys) seal(name string, version uint64, plain []byte) []byte {
+	k := s.keys[0]
+	blob := make([]byte, sealHeader, sealHeader+len(plain)+16)
+	blob[0] = sealVersion
+	copy(blob[1:], k.id[:])
+	nonce := blob[1+sealIDSize : sealHeader]
+	_, _ = rand.Read(nonce) // never fails: crypto/rand ends the process instead
+	return k.aead(name).Seal(blob, nonce, plain, sealContext(name, version))
+}
+
+// open is the reverse. errForeignKey names the mend; errBroken means that somebody changed what is stored.
+func (s *SealingKeys) open(name string, version uint64, blob []byte) ([]byte, error) {
+	if len(blob) < sealHeader || blob[0] != sealVersion {
+		return nil, fmt.Errorf("%w: it has not the form that this program writes", errBroken)
+	}
+	id := [sealIDSize]byte(blob[1:])
+	k, ok := s.byID(id)
+	if !ok {
+		return nil, fmt.Errorf("%w: %x; loaded are %s: add the key that sealed it as a further line of the encryption key file",
+			errForeignKey, id, strings.Join(s.KeyIDs(), ", "))
+	}
+	plain, err := k.aead(name).Open(nil, blob[1+sealIDSize:sealHeader], blob[sealHeader:], sealContext(name, version))
+	if err != nil {
+		return nil, fmt.Errorf("%w: it was changed, moved or put back by somebody who has not the key", errBroken)
+	}
+	return plain, nil
+}
+
+// aead is the cipher for one purpose: what is sealed under one name is under another key than every other name.
+func (k sealingKey) aead(name string) cipher.AEAD {
+	block, err := aes.NewCipher(k.derive("coatcheck/v1/state/"+name, sealKeySize))
+	if err != nil {
+		panic("issuer: AES refuses a key of 32 bytes: " + err.Error())
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic("issuer: no GCM: " + err.Error())
+	}
+	return aead
+}
+
+// derive is HKDF-SHA256 without salt (RFC 5869): the keys are uniformly random already.
+func (k sealingKey) derive(purpose string, size int) []byte {
+	secret := k.secret()
+	out, err := hkdf.Key(sha256.New, secret[:], nil, purpose, size)
+	if err != nil {
+		panic("issuer: HKDF: " + err.Error())
+	}
+	return out
+}
+
+// sealContext is the associated data: length, name, version. The length keeps two names from ever running together.
+func sealContext(name string, version uint64) []byte {
+	aad := binary.BigEndian.AppendUint32(nil, uint32(len(name)))
+	return binary.BigEndian.AppendUint64(append(aad, name...), version)
+}
+
+// Format prints a placeholder for every verb.
+func (s SealingKeys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[sealing keys]") }
+
+// LogValue keeps the keys out of logs.
+func (s SealingKeys) LogValue() slog.Value { return slog.StringValue("[sealing keys]") }
+
+// MarshalText refuses: keys go nowhere.
+func (s SealingKeys) MarshalText() ([]byte, error) {
+	return nil, errors.New("issuer: sealing keys cannot be marshalled")
+}
