@@ -1,0 +1,125 @@
+package issuer
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// outline is what a ring looks like from outside: which key is in which state.
+func (r *ring) outline(names map[string]string) []string {
+	var all []string
+	for _, k := range r.keys {
+		if names[k.id] == "" {
+			names[k.id] = string(rune('A' + len(names)))
+		}
+		all = append(all, names[k.id]+" "+string(k.state))
+	}
+	return all
+}
+
+func TestRingTurns(t *testing.T) {
+	t.Parallel()
+	const life, every = 10 * time.Minute, time.Hour
+	names := map[string]string{}
+	r := newRing(testNow, life)
+	for _, row := range []struct {
+		name string
+		at   time.Duration // after the ring was made
+		life time.Duration
+		want []string // nil: nothing changes
+	}{
+		{"at first", 0, life, nil},
+		{"just before its time", every - time.Second, life, nil},
+		{"rotation", every, life, []string{"A retired", "B active", "C next"}},
+		{"while tokens of A may live", every + life + retireSkew - time.Second, life, nil},
+		{"tokens of A are dead", every + life + retireSkew, life, []string{"B active", "C next"}},
+		{"a client gets a longer life", every + 20*time.Minute, 3 * every, []string{"B active", "C next"}},
+		{"a client gets a shorter life: tokens of the longer one are alive", every + 30*time.Minute, life, nil},
+		{"second rotation", 2 * every, life, []string{"B retired", "C active", "D next"}},
+		{"third rotation, B still needed", 3 * every, life, []string{"B retired", "C retired", "D active", "E next"}},
+		{"tokens of B are dead", 5*every + retireSkew, life, []string{"C retired", "D retired", "E active", "F next"}},
+	} {
+		turned, changed := r.turned(testNow.Add(row.at), row.life, every)
+		if changed != (row.want != nil) || (!changed && turned != r) {
+			t.Fatalf("%s: changed %v, want %v", row.name, changed, row.want != nil)
+		}
+		if !changed {
+			continue
+		}
+		if diff := cmp.Diff(row.want, turned.outline(names)); diff != "" {
+			t.Fatalf("%s (-want +got):\n%s", row.name, diff)
+		}
+		if turned.version != r.version+1 || turned.index() != r.index() {
+			t.Fatalf("%s: version %d after %d, index key kept %v", row.name, turned.version, r.version, turned.index() == r.index())
+		}
+		r = turned
+	}
+	if _, changed := r.turned(testNow.Add(100*every), life, 0); changed && r.in(active).id != r.in(active).id {
+		t.Error("rotated although rotation is off")
+	}
+}
+
+// A next key that is too young does not sign, however long the active one has worked.
+func TestYoungNextKeyWaits(t *testing.T) {
+	t.Parallel()
+	r := newRing(testNow, time.Minute)
+	now := testNow.Add(24 * time.Hour)
+	r.in(next).since = now.Add(-publishFor + time.Second)
+	if _, changed := r.turned(now, time.Minute, time.Hour); changed {
+		t.Error("a key signs before it has been published for its time")
+	}
+	if _, changed := r.turned(now.Add(time.Second), time.Minute, time.Hour); !changed {
+		t.Error("a key that has been published for its time does not sign")
+	}
+}
+
+func TestRotationOff(t *testing.T) {
+	t.Parallel()
+	r := newRing(testNow, time.Minute)
+	if _, changed := r.turned(testNow.AddDate(10, 0, 0), time.Minute, 0); changed {
+		t.Error("the ring turned in ten years although rotation is off")
+	}
+}
+
+func TestRingSurvivesTheStore(t *testing.T) {
+	t.Parallel()
+	keys := sealingKeys(t, 1)
+	r, _ := newRing(testNow, time.Hour).turned(testNow.Add(2*time.Hour), time.Hour, time.Hour)
+	blob, err := r.seal(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := openRing(keys, r.version, blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.index() != r.index() || got.life != r.life || got.set.tag != r.set.tag || len(got.keys) != 3 {
+		t.Errorf("index, life, key set or number of keys differ after opening")
+	}
+	for n, k := range r.keys {
+		o := got.keys[n]
+		if o.id != k.id || o.state != k.state || !o.since.Equal(k.since) || !o.until.Equal(k.until) || !o.private().Equal(k.private()) {
+			t.Errorf("key %d: %s %s since %v until %v; want %s %s %v %v", n, o.id, o.state, o.since, o.until, k.id, k.state, k.since, k.until)
+		}
+	}
+}
+
+// What opens under our key is still looked at: a ring that another version wrote, or that has no key to sign with,
+// is refused and not guessed at.
+func TestOpenRingRefuses(t *testing.T) {
+	t.Parallel()
+	keys := sealingKeys(t, 1)
+	for name, plain := range map[string]string{
+		"not JSON":        "x",
+		"another format":  `{"format":2,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
+		"short index key": `{"format":1,"index_key":"AAAA","keys":[]}`,
+		"no keys":         `{"format":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
+		"broken key":      `{"format":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[{"state":"active","pkcs8":"AAAA"}]}`,
+	} {
+		if _, err := openRing(keys, 1, keys.seal(ringName, 1, []byte(plain))); err == nil {
+			t.Errorf("%s: opened", name)
+		}
+	}
+}
