@@ -1,0 +1,132 @@
+package issuer
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// outcome is how a request ended: a closed set, the value of the `outcome` label and of the log's field.
+type outcome string
+
+const (
+	issued           outcome = "issued"
+	noSuchPath       outcome = "no_such_path"
+	methodNotAllowed outcome = "method_not_allowed"
+	mediaType        outcome = "media_type"
+	bodyTooLarge     outcome = "body_too_large"
+	invalidRequest   outcome = "invalid_request"
+	invalidClient    outcome = "invalid_client"
+	unauthorized     outcome = "unauthorized_client"
+	unsupportedGrant outcome = "unsupported_grant_type"
+	invalidScope     outcome = "invalid_scope"
+	invalidTarget    outcome = "invalid_target"
+	quotaReached     outcome = "quota_reached"
+	unavailable      outcome = "unavailable"
+	internalTrouble  outcome = "server_error"
+)
+
+const (
+	retryUnavailable = 2 * time.Second
+	maxDescription   = 240 // bytes of an error_description
+	basicChallenge   = `Basic realm="coatcheck", charset="UTF-8"`
+)
+
+// answer is the one table of errors: what an outcome is on the wire. Codes are those of RFC 6749 §5.2 and RFC 8707
+// §2; temporarily_unavailable and server_error are RFC 6749 §4.1.2.1's, which §5.2 has no equal of. A quota is 429
+// with temporarily_unavailable: the same request may be sent again, later, by this client.
+func (o outcome) answer() (status int, code string) {
+	switch o {
+	case issued:
+		return http.StatusOK, ""
+	case noSuchPath:
+		return http.StatusNotFound, "invalid_request"
+	case methodNotAllowed:
+		return http.StatusMethodNotAllowed, "invalid_request"
+	case mediaType:
+		return http.StatusUnsupportedMediaType, "invalid_request"
+	case bodyTooLarge:
+		return http.StatusRequestEntityTooLarge, "invalid_request"
+	case invalidRequest, unauthorized, unsupportedGrant, invalidScope, invalidTarget:
+		return http.StatusBadRequest, string(o)
+	case invalidClient:
+		return http.StatusUnauthorized, "invalid_client"
+	case quotaReached:
+		return http.StatusTooManyRequests, "temporarily_unavailable"
+	case unavailable:
+		return http.StatusServiceUnavailable, "temporarily_unavailable"
+	default:
+		return http.StatusInternalServerError, "server_error"
+	}
+}
+
+// refusal is an answer that is not a token. Its parts have different readers.
+type refusal struct {
+	outcome outcome
+	why     string        // a constant of ours: for the client and for the log
+	about   string        // from the request: shown back to who sent it, and to nobody else
+	detail  error         // for the log alone; holds no secret
+	retry   time.Duration // Retry-After; 0: none
+}
+
+func refuse(o outcome, why string) *refusal { return &refusal{outcome: o, why: why} }
+
+// unavailableNow is the refusal for everything that passes by itself.
+func unavailableNow(why string, detail error) *refusal {
+	return &refusal{outcome: unavailable, why: why, detail: detail, retry: retryUnavailable}
+}
+
+// description is the error_description: why, and what of the request it is about.
+func (r *refusal) description() string {
+	if r.about == "" {
+		return plain(r.why)
+	}
+	return plain(r.why + ": " + r.about)
+}
+
+// plain keeps what RFC 6749 §5.2 allows in an error_description: %x20-21, %x23-5B, %x5D-7E. All else becomes "?",
+// so that nothing a client sends can break out of a header, a log line or a page that shows it.
+func plain(s string) string {
+	if len(s) > maxDescription {
+		s = s[:maxDescription]
+	}
+	return strings.Map(func(c rune) rune {
+		if c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			return '?'
+		}
+		return c
+	}, s)
+}
+
+// write answers with the refusal. A 401 always carries the challenge (RFC 9110 §15.5.2), so that its answer is the
+// same whichever way the client tried.
+func (r *refusal) write(w http.ResponseWriter) {
+	status, code := r.outcome.answer()
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", basicChallenge)
+	}
+	if r.retry > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(int64((r.retry+time.Second-1)/time.Second), 10))
+	}
+	writeJSON(w, status, struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description,omitempty"`
+	}{code, r.description()})
+}
+
+// writeJSON is the only place that answers with a body that must not be kept (RFC 6749 §5.1).
+func writeJSON(w http.ResponseWriter, status int, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic("issuer: answer cannot be marshalled: " + err.Error())
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone: nobody is left to tell
+}

@@ -1,0 +1,66 @@
+package issuer
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+)
+
+// route finds what a path serves. Paths are compared in their encoded form and exactly: there is no cleaning, hence
+// no redirect, and one spelling per endpoint. http.ServeMux would redirect `//oauth2/token`, and a client that
+// follows a 307 sends its secret along.
+func (i *Issuer) route(w http.ResponseWriter, r *http.Request) {
+	path := r.URL.EscapedPath()
+	if path == i.place.tokenPath() {
+		if allow(w, r, http.MethodPost) {
+			i.serveToken(w, r)
+		}
+		return
+	}
+	find, ok := i.documents[path]
+	if !ok {
+		refuse(noSuchPath, "there is nothing at this path").write(w)
+		return
+	}
+	if !allow(w, r, http.MethodGet, http.MethodHead) {
+		return
+	}
+	if d := find(); d != nil {
+		d.ServeHTTP(w, r)
+		return
+	}
+	unavailableNow("signing keys are not available", nil).write(w)
+}
+
+// allow answers 405 for any other method.
+func allow(w http.ResponseWriter, r *http.Request, methods ...string) bool {
+	allowed := ""
+	for _, m := range methods {
+		if r.Method == m {
+			return true
+		}
+		if allowed != "" {
+			allowed += ", "
+		}
+		allowed += m
+	}
+	w.Header().Set("Allow", allowed)
+	refuse(methodNotAllowed, "this method is not allowed here").write(w)
+	return false
+}
+
+// recovered turns a panic into a 500 that says nothing. The log gets the kind of panic and the stack, but not the
+// value: that may quote what was being worked on. http.ErrAbortHandler is the server's own and goes on.
+func (i *Issuer) recovered(w http.ResponseWriter, r *http.Request) {
+	v := recover()
+	if v == nil {
+		return
+	}
+	if v == http.ErrAbortHandler { //nolint:errorlint // the very value, as net/http compares it
+		panic(v)
+	}
+	i.logger.LogAttrs(r.Context(), slog.LevelError, "panic",
+		slog.String("kind", fmt.Sprintf("%T", v)), slog.String("stack", string(debug.Stack())))
+	refuse(internalTrouble, "").write(w)
+}
