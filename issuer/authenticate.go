@@ -1,0 +1,164 @@
+package issuer
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"hash/maphash"
+	"maps"
+	"net/http"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The ways in which a client can say who it is; the metadata lists these and no others.
+const (
+	secretBasic = "client_secret_basic"
+	secretPost  = "client_secret_post"
+)
+
+// slowWait bounds how long a request waits for its turn at an argon2id comparison.
+const slowWait = 2 * time.Second
+
+// credentials are what a request said about who sends it.
+type credentials struct {
+	id     string
+	secret hidden[string] // nil: none was sent
+}
+
+// newCredentials: an empty secret is none (RFC 6749 §3.2).
+func newCredentials(id, secret string) credentials {
+	if secret == "" {
+		return credentials{id: id}
+	}
+	return credentials{id, hide(secret)}
+}
+
+// readCredentials finds the one way in which the client authenticates (RFC 6749 §2.3: not more than one). A
+// client_id in the body beside Basic is no second way, as long as both name the same client.
+func readCredentials(h http.Header, f form) (credentials, *refusal) {
+	fields := h.Values("Authorization")
+	posted := f.one("client_secret") != ""
+	asserted := f.one("client_assertion") != "" || f.one("client_assertion_type") != ""
+	if len(fields) > 1 || (len(fields) == 1 && (posted || asserted)) || (posted && asserted) {
+		return credentials{}, refuse(invalidRequest, "more than one way of client authentication")
+	}
+	switch {
+	case asserted:
+		return credentials{}, refuse(invalidClient, wrongCredentials)
+	case len(fields) == 0:
+		return newCredentials(f.one("client_id"), f.one("client_secret")), nil
+	}
+	c, ok := parseBasic(fields[0])
+	if !ok {
+		return credentials{}, refuse(invalidClient, wrongCredentials)
+	}
+	if id := f.one("client_id"); id != "" && id != c.id {
+		return credentials{}, refuse(invalidRequest, "client_id differs from the one in the Authorization header")
+	}
+	return c, nil
+}
+
+// parseBasic reads a Basic credential whose id and secret are form-urlencoded before they are joined (RFC 6749
+// §2.3.1), so that either may hold any character, a colon included.
+func parseBasic(field string) (credentials, bool) {
+	scheme, encoded, ok := strings.Cut(field, " ")
+	if !ok || !strings.EqualFold(scheme, "Basic") {
+		return credentials{}, false
+	}
+	joined, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(encoded, " "))
+	if err != nil {
+		return credentials{}, false
+	}
+	id, secret, ok := strings.Cut(string(joined), ":")
+	if !ok {
+		return credentials{}, false
+	}
+	id, err1 := url.QueryUnescape(id)
+	secret, err2 := url.QueryUnescape(secret)
+	if err1 != nil || err2 != nil {
+		return credentials{}, false
+	}
+	return newCredentials(id, secret), true
+}
+
+// wrongCredentials is one text for every failure: unknown id, wrong secret, malformed or missing credentials.
+const wrongCredentials = "client authentication failed"
+
+// authenticator knows the clients' secrets.
+type authenticator struct {
+	clients map[string]*client
+	decoys  []SecretHash // every configured hash, in the order of the client ids; never empty
+	seed    maphash.Seed
+	slow    chan struct{} // one place per argon2id comparison that may run at a time
+}
+
+func newAuthenticator(clients map[string]*client) *authenticator {
+	a := &authenticator{
+		clients: clients,
+		seed:    maphash.MakeSeed(),
+		// Half of the cores: minting goes on while somebody tries passwords.
+		slow: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+	}
+	for _, id := range slices.Sorted(maps.Keys(clients)) {
+		if h := clients[id].secret; !h.isZero() {
+			a.decoys = append(a.decoys, h)
+		}
+	}
+	if len(a.decoys) == 0 {
+		a.decoys = []SecretHash{{hide(secretHash{})}}
+	}
+	return a
+}
+
+// authenticate finds the client that presented these credentials. A public client passes with its id alone and is
+// held back later by what it may do. For an id that is unknown the same work is done as for a known one with a
+// wrong secret, and the same is answered.
+func (a *authenticator) authenticate(ctx context.Context, c credentials) (*client, *refusal) {
+	known := a.clients[c.id]
+	if c.secret == nil {
+		if known != nil && known.secret.isZero() {
+			return known, nil
+		}
+		return nil, refuse(invalidClient, wrongCredentials)
+	}
+	matched, err := a.compare(ctx, a.hashFor(c.id), c.secret)
+	if err != nil {
+		return nil, unavailableNow("too many clients authenticate at the same time", err)
+	}
+	if known == nil || known.secret.isZero() || !matched {
+		return nil, refuse(invalidClient, wrongCredentials)
+	}
+	return known, nil
+}
+
+// hashFor is the hash to compare with: the client's own, or for anybody else a configured one, always the same for
+// the same id. Where some clients have slow hashes and some fast ones, an unknown id thus looks like one or the
+// other, and how long a refusal takes says nothing about whether the id exists.
+func (a *authenticator) hashFor(id string) SecretHash {
+	if c := a.clients[id]; c != nil && !c.secret.isZero() {
+		return c.secret
+	}
+	return a.decoys[maphash.String(a.seed, id)%uint64(len(a.decoys))]
+}
+
+// compare waits for its turn when the hash is a slow one.
+func (a *authenticator) compare(ctx context.Context, h SecretHash, secret hidden[string]) (bool, error) {
+	if !h.slow() {
+		return h.matches(secret), nil
+	}
+	turn := time.NewTimer(slowWait)
+	defer turn.Stop()
+	select {
+	case a.slow <- struct{}{}:
+		defer func() { <-a.slow }()
+		return h.matches(secret), nil
+	case <-turn.C:
+		return false, errors.New("no turn at argon2id within 2s")
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}

@@ -1,0 +1,121 @@
+package issuer
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"github.com/alexedwards/argon2id"
+)
+
+// SecretHash is a client secret at rest. It cannot be printed, logged or marshalled: even a hash is something to
+// try guesses on. The zero value is "no secret".
+//
+// A generated secret needs no slow hash: nobody can guess 128 bits, and a slow hash would let anybody keep the
+// issuer's cores busy. argon2id is for secrets that people chose or that were imported.
+type SecretHash struct {
+	hash hidden[secretHash] // nil: no secret
+}
+
+type secretHash struct {
+	sum [sha256.Size]byte // of a generated secret
+	phc string            // argon2id; empty: sum counts
+}
+
+// Bounds of an argon2id hash. Below, the algorithm panics or protects nothing; above, one check could take the
+// memory or the time of all others.
+const (
+	argonMaxMemory = 256 << 10 // KiB
+	argonMaxPasses = 16
+	argonMinSalt   = 8
+	argonMinKey    = 16
+
+	minSecret = 16 // bytes of a secret's text
+)
+
+// ParseSecretHash reads `sha256:<hex>` of a generated secret, or an argon2id PHC string.
+func ParseSecretHash(s string) (SecretHash, error) {
+	if digits, ok := strings.CutPrefix(s, "sha256:"); ok {
+		sum, err := hex.DecodeString(digits)
+		if err != nil || len(sum) != sha256.Size {
+			return SecretHash{}, errors.New("issuer: secret hash: sha256: is followed by 64 hex digits")
+		}
+		return SecretHash{hide(secretHash{sum: [sha256.Size]byte(sum)})}, nil
+	}
+	if strings.HasPrefix(s, "$argon2id$") {
+		return parseArgon(s)
+	}
+	return SecretHash{}, errors.New("issuer: secret hash: use sha256:<hex> of a generated secret, or an argon2id string ($argon2id$…)")
+}
+
+func parseArgon(s string) (SecretHash, error) {
+	p, _, _, err := argon2id.DecodeHash(s)
+	if err != nil {
+		return SecretHash{}, fmt.Errorf("issuer: secret hash: %w", err)
+	}
+	switch {
+	case p.Iterations < 1 || p.Iterations > argonMaxPasses:
+		err = fmt.Errorf("t=%d is not between 1 and %d", p.Iterations, argonMaxPasses)
+	case p.Parallelism < 1:
+		err = errors.New("p=0: at least one lane is needed")
+	case p.Memory < 8*uint32(p.Parallelism) || p.Memory > argonMaxMemory:
+		err = fmt.Errorf("m=%d is not between 8 times p and %d (KiB)", p.Memory, argonMaxMemory)
+	case p.SaltLength < argonMinSalt || p.KeyLength < argonMinKey:
+		err = fmt.Errorf("salt and key need %d and %d bytes or more", argonMinSalt, argonMinKey)
+	}
+	if err != nil {
+		return SecretHash{}, fmt.Errorf("issuer: secret hash: argon2id: %w", err)
+	}
+	return SecretHash{hide(secretHash{phc: s})}, nil
+}
+
+// HashSecret hashes a generated secret. One shorter than 16 bytes is refused: it was not generated, and SHA-256
+// does not protect what can be guessed.
+func HashSecret(secret string) (SecretHash, error) {
+	if len(secret) < minSecret {
+		return SecretHash{}, fmt.Errorf("issuer: client secret has %d bytes, %d are the least: generate one with `openssl rand -hex 32`", len(secret), minSecret)
+	}
+	return SecretHash{hide(secretHash{sum: sha256.Sum256([]byte(secret))})}, nil
+}
+
+// isZero: there is no secret, so nothing matches.
+func (h SecretHash) isZero() bool { return h.hash == nil }
+
+// slow: comparing takes tens of milliseconds and tens of mebibytes.
+func (h SecretHash) slow() bool { return !h.isZero() && h.hash().phc != "" }
+
+// matches compares in a time that depends on the hash and not on the secret.
+func (h SecretHash) matches(secret hidden[string]) bool {
+	if h.isZero() || secret == nil {
+		return false
+	}
+	hash := h.hash()
+	if hash.phc != "" {
+		ok, err := argon2id.ComparePasswordAndHash(secret(), hash.phc)
+		return ok && err == nil
+	}
+	sum := sha256.Sum256([]byte(secret()))
+	return subtle.ConstantTimeCompare(sum[:], hash.sum[:]) == 1
+}
+
+// Format prints a placeholder for every verb.
+func (h SecretHash) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret hash]") }
+
+// LogValue keeps the hash out of logs.
+func (h SecretHash) LogValue() slog.Value { return slog.StringValue("[secret hash]") }
+
+// MarshalText refuses: a hash goes nowhere.
+func (h SecretHash) MarshalText() ([]byte, error) {
+	return nil, errors.New("issuer: a secret hash cannot be marshalled")
+}
+
+// hidden keeps a secret where nothing prints it by accident. fmt calls no methods on unexported fields, it walks the
+// memory instead, and with some verbs follows pointers; a func it shows as an address. Calling it is the one way out.
+type hidden[T any] func() T
+
+func hide[T any](v T) hidden[T] { return func() T { return v } }

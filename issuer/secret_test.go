@@ -1,0 +1,106 @@
+package issuer
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestParseSecretHash(t *testing.T) {
+	t.Parallel()
+	digest := hashed(t, shopSecret).hash().sum
+	sum := hex.EncodeToString(digest[:])
+	const salt, key = "c2FsdHNhbHRzYWx0", "/24B5vy+lwsuCcCh0MTRcwmpL5QYJRbT88L62KAibmo"
+	for _, row := range []struct{ name, in, secret string }{
+		{"sha256", "sha256:" + sum, shopSecret},
+		{"sha256 in capitals", "sha256:" + strings.ToUpper(sum), shopSecret},
+		{"argon2id", "$argon2id$v=19$m=64,t=1,p=1$" + salt + "$" + key, oldSecret},
+	} {
+		h, err := ParseSecretHash(row.in)
+		if err != nil || !h.matches(hide(row.secret)) || h.matches(hide(row.secret+"x")) || h.matches(nil) {
+			t.Errorf("%s: does not match its secret and nothing else (%v)", row.name, err)
+		}
+	}
+	for name, in := range map[string]string{
+		"empty":                  "",
+		"the secret itself":      shopSecret,
+		"sha256 too short":       "sha256:" + sum[2:],
+		"sha256 not hex":         "sha256:" + strings.Repeat("g", 64),
+		"md5":                    "md5:" + sum[:32],
+		"bcrypt":                 "$2y$10$abcdefghijklmnopqrstuu",
+		"argon2i":                "$argon2i$v=19$m=64,t=1,p=1$" + salt + "$" + key,
+		"argon2id of a new kind": "$argon2id$v=20$m=64,t=1,p=1$" + salt + "$" + key,
+		"argon2id no passes":     "$argon2id$v=19$m=64,t=0,p=1$" + salt + "$" + key,
+		"argon2id no lanes":      "$argon2id$v=19$m=64,t=1,p=0$" + salt + "$" + key,
+		"argon2id no memory":     "$argon2id$v=19$m=0,t=1,p=1$" + salt + "$" + key,
+		"argon2id all memory":    "$argon2id$v=19$m=4194304,t=1,p=1$" + salt + "$" + key,
+		"argon2id for ever":      "$argon2id$v=19$m=64,t=4000000,p=1$" + salt + "$" + key,
+		"argon2id no salt":       "$argon2id$v=19$m=64,t=1,p=1$$" + key,
+		"argon2id short key":     "$argon2id$v=19$m=64,t=1,p=1$" + salt + "$AAAA",
+		"argon2id cut":           "$argon2id$v=19$m=64,t=1,p=1$" + salt,
+	} {
+		_, err := ParseSecretHash(in)
+		if err == nil {
+			t.Errorf("%s: %q was accepted", name, in)
+		} else if in != "" && strings.Contains(err.Error(), in) {
+			t.Errorf("%s: the error quotes what may be a secret: %v", name, err)
+		}
+	}
+}
+
+func TestHashSecretRefusesWhatWasNotGenerated(t *testing.T) {
+	t.Parallel()
+	_, err := HashSecret("hunter2")
+	if err == nil || !strings.Contains(err.Error(), "openssl rand") || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("HashSecret(7 bytes) = %v, want an error that names the mend and not the secret", err)
+	}
+	if _, err := HashSecret(strings.Repeat("x", minSecret)); err != nil {
+		t.Errorf("HashSecret(%d bytes) = %v, want it accepted", minSecret, err)
+	}
+}
+
+// Nothing that holds a secret shows it, by whatever verb or encoder it is printed, from however deep inside.
+func TestSecretsCannotBePrinted(t *testing.T) {
+	t.Parallel()
+	hash := hashed(t, shopSecret)
+	keys := sealingKeys(t, 0x41)
+	ring := newRing(testNow, 0)
+	sum, index, private := hash.hash().sum, ring.index(), ring.in(active).private().D
+	secrets := []string{
+		shopSecret, hex.EncodeToString([]byte(shopSecret)), hex.EncodeToString(sum[:]), decimals(sum[:6]),
+		"AAAAAAAA", "65 65 65 65", "41414141", "0x41, 0x41", decimals(index[:6]), hex.EncodeToString(index[:6]),
+		private.String(), private.Text(16), fmt.Sprint(uint64(private.Bits()[1])),
+	}
+	config := Config{Sealing: keys, Clients: map[string]Client{"c": {Secret: hash}}}
+	inside := struct {
+		a SecretHash
+		b *SealingKeys
+		c hidden[string]
+		d any
+	}{hash, keys, hide(shopSecret), ring}
+	var log strings.Builder
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	for _, v := range []any{hash, &hash, keys, *keys, hide(shopSecret), *ring, ring.keys, ring.in(active), config, inside, &inside} {
+		shown := fmt.Sprintf("%v %+v %#v %s %q %x %d", v, v, v, v, v, v, v)
+		if text, err := json.Marshal(v); err == nil {
+			shown += string(text)
+		}
+		logger.Info("x", "v", v)
+		for _, s := range secrets {
+			if strings.Contains(shown+log.String(), s) {
+				t.Errorf("%T shows %q", v, s)
+			}
+		}
+	}
+	for _, v := range []any{hash, keys} {
+		if text, err := json.Marshal(v); err == nil {
+			t.Errorf("%T was marshalled to %s", v, text)
+		}
+	}
+}
+
+// decimals is how fmt shows bytes within a longer list.
+func decimals(b []byte) string { return strings.Trim(fmt.Sprint(b), "[]") }
