@@ -1,0 +1,110 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/coatcheck/coatcheck/exchange"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Config configures an Issuer.
+type Config struct {
+	// Issuer is the exact `iss` of every token and of the metadata, whatever Host a request names. Required; an
+	// http or https URL without query or fragment. Changing it ends every token that services hold.
+	Issuer string
+	// Algorithm signs tokens. Default, and for now the only one: ES256.
+	Algorithm string
+	// RotateEvery is the working life of a signing key. 0: never rotated; else one hour or more, so that a next
+	// key has always been published long before it signs.
+	RotateEvery time.Duration
+	// Sealing keys protect the key ring in the store. Required. The first seals, all open.
+	Sealing *SealingKeys
+	// State holds the sealed key ring; all issuers of one system share it. Required.
+	State StateStore
+	// Depositor makes references and stores what they stand for. Required.
+	Depositor *exchange.Depositor
+	// TTL is the life of references and their JWTs, whole seconds. Default 10 minutes. It must not exceed the
+	// longest life that the stamper was told, or edges refuse references that are still alive.
+	TTL time.Duration
+	// Audiences by name: the services that accept our JWTs.
+	Audiences map[string]Audience
+	// Clients by id: who may ask.
+	Clients map[string]Client
+	Logger  *slog.Logger         // nil: discards
+	Meter   metric.MeterProvider // nil: none. coatcheck_tokens_issued_total{client,outcome}
+	Tracer  trace.TracerProvider // nil: none. One span per request, with attributes only when it is sampled
+}
+
+// Audience is a service that accepts our JWTs.
+type Audience struct {
+	Scopes   map[string]string // scope → description; a scope belongs to one audience
+	Resource string            // RFC 8707 URI that also names it; optional
+}
+
+// Client is who may ask for tokens.
+type Client struct {
+	ID               string              // empty: its key in Config.Clients; else the same
+	Secret           SecretHash          // zero: a public client, which cannot have client_credentials
+	GrantTypes       []string            // "client_credentials"
+	Audiences        map[string][]string // audience → scopes that it may have
+	DefaultAudiences []string            // what it gets when it names neither audience nor scope
+	Claims           map[string]any      // extra claims in its JWTs; never a registered name or ours
+	TTL              time.Duration       // 0: Config.TTL
+	MaxGrants        int64               // live grants at a time; 0: 10,000
+	MaxBytes         int64               // sealed bytes at a time; 0: 40 MiB
+}
+
+// StateStore keeps the sealed key ring, with compare-and-swap. Both stores of package store are one. It is an
+// interface because issuers and tests bring different stores; every method is bounded by ctx and safe for
+// concurrent use.
+type StateStore interface {
+	// State reads a piece of state; version 0 and no blob when it was never written.
+	State(ctx context.Context, name string) (version uint64, blob []byte, err error)
+	// SwapState writes version old+1 if the version is still old, else fails and writes nothing. After any error
+	// the caller does not know what is there and has to read it again.
+	SwapState(ctx context.Context, name string, old uint64, blob []byte) error
+}
+
+// depositor is what the token endpoint needs of exchange.Depositor. It is an interface because a test must be able
+// to show a store that is full, away or slow at the exact moment of the deposit.
+type depositor interface {
+	// Reference makes a new reference; it does not block.
+	Reference() exchange.Reference
+	// Deposit stores a grant or fails with exchange.ErrQuota, ErrTooLarge or ErrUnavailable. Bounded by ctx.
+	Deposit(ctx context.Context, r exchange.Reference, p exchange.Deposit) error
+}
+
+const (
+	algorithm = "ES256"
+
+	// leastRotation keeps RotateEvery well above publishFor: a ring that turned faster would never settle.
+	leastRotation = time.Hour
+)
+
+// check says what is missing or out of range, all of it at once. What clients and audiences must be is said by
+// newRegister.
+func (c Config) check() error {
+	var faults []error
+	require := func(ok bool, format string, args ...any) {
+		if !ok {
+			faults = append(faults, fmt.Errorf("issuer: "+format, args...))
+		}
+	}
+	require(c.Sealing != nil, "sealing keys are required: without them the key ring cannot be stored")
+	require(c.State != nil, "a state store is required: it keeps the key ring")
+	require(c.Depositor != nil, "a depositor is required: it stores what references stand for")
+	require(c.Algorithm == algorithm, "algorithm %q is not supported: use %s", c.Algorithm, algorithm)
+	require(c.RotateEvery == 0 || c.RotateEvery >= leastRotation,
+		"keys cannot rotate every %v: use 0 (never) or %v and more", c.RotateEvery, leastRotation)
+	require(wholeSeconds(c.TTL), "ttl %v is not a positive number of whole seconds", c.TTL)
+	return errors.Join(faults...)
+}
+
+func wholeSeconds(d time.Duration) bool {
+	return d > 0 && d%time.Second == 0
+}

@@ -1,0 +1,129 @@
+// Package issuer is the authorization server: it authenticates clients, decides what each may have, mints one
+// JWT per audience, hands them to package exchange to be sealed, and gives the client nothing but a reference.
+//
+// # What it promises
+//
+//   - The token endpoint speaks RFC 6749 to the letter: one answer shape, one table of errors (errors.go), no
+//     redirect ever, every answer no-store. Parameters are read from the body and from nowhere else.
+//   - A client gets at most what the configuration gives it. Asking for more is an error, never a smaller token.
+//   - A JWT is for one audience, a single string, with that audience's share of the scopes (RFC 9068). What a
+//     client's configured claims may be called is checked at start, so that they never stand in for ours.
+//   - The reference, its JWTs, its record and its manifest expire in the same second, and expires_in never
+//     promises more than that.
+//   - An unknown client and a wrong secret cannot be told apart, by body or by the work that is done.
+//   - Signing keys live in the store only sealed (seal.go), come into use only when every verifier can know them,
+//     and leave only when nothing that they signed is alive (rotation.go). A key ring that does not open, or is
+//     older than one seen before, is an error: it is never replaced by a new beginning.
+//   - No secret, reference or JWT is ever logged. What the log names are clients, audiences, scopes and the jti.
+//
+// While there is no key ring, or the store is away, the token endpoint answers 503 with Retry-After; the process
+// stays up and recovers by itself.
+package issuer
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/coatcheck/coatcheck/verifier"
+	"go.opentelemetry.io/otel/metric"
+	metricnoop "go.opentelemetry.io/otel/metric/noop"
+	"go.opentelemetry.io/otel/trace"
+	tracenoop "go.opentelemetry.io/otel/trace/noop"
+)
+
+// Issuer is the authorization server. Build it with New, start it with Run, serve its Handler.
+type Issuer struct {
+	place     place
+	register  *register
+	clients   *authenticator
+	keeper    *keeper
+	depositor depositor
+	documents map[string]func() *document // by path
+	logger    *slog.Logger
+	tracer    trace.Tracer
+	issued    metric.Int64Counter
+}
+
+// New validates the configuration and says everything that is wrong with it; it touches no dependency.
+func New(c Config) (*Issuer, error) {
+	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	at, err := parsePlace(c.Issuer)
+	if err != nil {
+		return nil, err
+	}
+	reg, err := newRegister(c)
+	if err != nil {
+		return nil, err
+	}
+	issued, err := c.Meter.Meter("github.com/coatcheck/coatcheck/issuer").Int64Counter("coatcheck_tokens_issued",
+		metric.WithDescription("Answers of the token endpoint by client and outcome."))
+	if err != nil {
+		return nil, err
+	}
+	i := &Issuer{
+		place:     at,
+		register:  reg,
+		clients:   newAuthenticator(reg.clients),
+		keeper:    newKeeper(c, reg.longest),
+		depositor: c.Depositor,
+		logger:    c.Logger,
+		tracer:    c.Tracer.Tracer("github.com/coatcheck/coatcheck/issuer"),
+		issued:    issued,
+	}
+	about := newMetadata(at, reg)
+	i.documents = map[string]func() *document{
+		at.metadataPath(): func() *document { return about },
+		at.openidPath():   func() *document { return about },
+		at.jwksPath():     i.keeper.jwks,
+	}
+	return i, nil
+}
+
+// withDefaults fills in what a zero value of a field means.
+func (c Config) withDefaults() Config {
+	if c.Algorithm == "" {
+		c.Algorithm = algorithm
+	}
+	if c.TTL == 0 {
+		c.TTL = 10 * time.Minute
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Meter == nil {
+		c.Meter = metricnoop.NewMeterProvider()
+	}
+	if c.Tracer == nil {
+		c.Tracer = tracenoop.NewTracerProvider()
+	}
+	return c
+}
+
+// Run loads or creates the key ring, then follows and rotates it until ctx ends; then it returns nil. A store that
+// is away is waited for, with back-off. While there is no ring the token endpoint answers 503.
+func (i *Issuer) Run(ctx context.Context) error {
+	return i.keeper.run(ctx)
+}
+
+// Ready says why the issuer cannot mint now; nil when it can.
+func (i *Issuer) Ready() error {
+	_, err := i.keeper.signing()
+	return err
+}
+
+// Keys is the published key set as a KeySource, for an edge in the same process.
+func (i *Issuer) Keys() verifier.KeySource { return i.keeper }
+
+// Handler serves /oauth2/token, the JWKS and the metadata at the paths that the issuer URL implies. Time-outs, TLS
+// and the cap on header bytes are the server's that it is put in; body, parameters and waits are bounded here.
+func (i *Issuer) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer i.recovered(w, r)
+		i.route(w, r)
+	})
+}

@@ -1,0 +1,152 @@
+package issuer
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/coatcheck/coatcheck/exchange"
+)
+
+// clientCredentials is the one grant that this version offers (RFC 6749 §4.4).
+const clientCredentials = "client_credentials"
+
+// issueTimeout bounds a request from its first byte of work to its answer.
+const issueTimeout = 5 * time.Second
+
+// tokenRequest is a request to the token endpoint, parsed once; nothing after it looks at the HTTP request.
+type tokenRequest struct {
+	credentials credentials
+	grantType   string
+	ask         ask
+}
+
+// tokenAnswer is RFC 6749 §5.1. scope is always said: the client need not know what it would have been. There is no
+// refresh token: who has a secret can ask again (§4.4.3).
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"` // seconds, rounded down
+	Scope       string `json:"scope,omitempty"`
+}
+
+// serveToken answers one request: parse, decide, write once.
+func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), issueTimeout)
+	defer cancel()
+	ctx, span := i.tracer.Start(ctx, "coatcheck.issue")
+	defer span.End()
+
+	e := event{started: time.Now()}
+	var answer tokenAnswer
+	req, no := parseTokenRequest(w, r)
+	if no == nil {
+		answer, no = i.issue(ctx, req, &e)
+	}
+	e.refused = no
+	i.report(ctx, span, e)
+	if no != nil {
+		no.write(w)
+		return
+	}
+	writeJSON(w, http.StatusOK, answer)
+}
+
+func parseTokenRequest(w http.ResponseWriter, r *http.Request) (tokenRequest, *refusal) {
+	f, no := readForm(w, r)
+	if no != nil {
+		return tokenRequest{}, no
+	}
+	c, no := readCredentials(r.Header, f)
+	if no != nil {
+		return tokenRequest{}, no
+	}
+	scopes, no := parseScope(f.one("scope"))
+	if no != nil {
+		return tokenRequest{}, no
+	}
+	return tokenRequest{c, f.one("grant_type"), ask{f["audience"], f["resource"], scopes}}, nil
+}
+
+// issue authenticates, decides, mints and stores, in this order: who may not ask learns nothing about what there is
+// to get. The event gathers what the log may say, as it becomes known.
+func (i *Issuer) issue(ctx context.Context, req tokenRequest, e *event) (tokenAnswer, *refusal) {
+	if known := i.register.clients[req.credentials.id]; known != nil {
+		e.client = known.id
+	}
+	c, no := i.clients.authenticate(ctx, req.credentials)
+	if no != nil {
+		return tokenAnswer{}, no
+	}
+	if no := c.mayUse(req.grantType); no != nil {
+		return tokenAnswer{}, no
+	}
+	shares, no := i.register.decide(c, req.ask)
+	if no != nil {
+		return tokenAnswer{}, no
+	}
+	r, err := i.keeper.signing()
+	if err != nil {
+		return tokenAnswer{}, unavailableNow("signing keys are not available", err)
+	}
+	reference := i.depositor.Reference()
+	now := time.Now()
+	g := grant{client: c, shares: shares, jti: reference.JTI(), issuedAt: now.Truncate(time.Second)}
+	g.expires = g.issuedAt.Add(c.ttl)
+	e.grant, e.keyID = &g, r.in(active).id
+	if no := i.deposit(ctx, r, reference, g); no != nil {
+		return tokenAnswer{}, no
+	}
+	return tokenAnswer{
+		AccessToken: reference.Reveal(),
+		TokenType:   "Bearer",
+		ExpiresIn:   int64(time.Until(g.expires) / time.Second),
+		Scope:       g.scope(),
+	}, nil
+}
+
+// deposit mints and stores; its refusals are the service's, not the client's doing.
+func (i *Issuer) deposit(ctx context.Context, r *ring, reference exchange.Reference, g grant) *refusal {
+	d, err := i.mint(r, g)
+	if err == nil {
+		err = i.depositor.Deposit(ctx, reference, d)
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, exchange.ErrQuota):
+		// The store frees places in buckets of a 32nd of a grant's life.
+		return &refusal{outcome: quotaReached, why: "this client has as many live tokens as it may have", retry: max(time.Second, g.client.ttl/32)}
+	case errors.Is(err, exchange.ErrUnavailable):
+		return unavailableNow("the store is not available", err)
+	case errors.Is(err, exchange.ErrTooLarge):
+		return &refusal{outcome: invalidTarget, why: "too many audiences at once: ask for fewer", detail: err}
+	}
+	return &refusal{outcome: internalTrouble, why: "the token could not be made; the operator's log says why", detail: err}
+}
+
+// mayUse: the grant exists, and is among the client's. A public client never has client_credentials (§4.4).
+func (c *client) mayUse(grantType string) *refusal {
+	switch {
+	case grantType == "":
+		return refuse(invalidRequest, "grant_type is missing")
+	case grantType != clientCredentials:
+		return refuse(unsupportedGrant, "this grant type is not offered")
+	case c.secret.isZero() || !slices.Contains(c.grants, grantType):
+		return refuse(unauthorized, "this client may not use this grant type")
+	}
+	return nil
+}
+
+// scope is the scope of the whole grant, over all audiences; a scope has one owner, so none is there twice.
+func (g grant) scope() string {
+	var all []string
+	for _, s := range g.shares {
+		all = append(all, s.scopes...)
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
