@@ -12,3 +12,9 @@ func Open(s *Stamper, r Reference, blob []byte) error {
 	_, _, err := s.open(r, blob)
 	return err
 }
+
+// CountedBytes is what the cache believes to hold.
+func CountedBytes(x *Exchange) uint64 {
+	x.cache.entries.CleanUp()
+	return x.cache.entries.WeightedSize()
+}

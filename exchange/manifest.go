@@ -67,22 +67,19 @@ func (m Manifest) Claims() map[string]any {
 	}
 }
 
-// manifestClaims is the payload as it is read.
-type manifestClaims struct {
-	Issuer   string                 `json:"iss"`
-	Audience string                 `json:"aud"`
-	JTI      string                 `json:"jti"`
-	IssuedAt int64                  `json:"iat"`
-	Expires  int64                  `json:"exp"`
-	Version  int                    `json:"version"`
-	ClientID string                 `json:"client_id"`
-	Handles  Handles                `json:"handles"`
-	Shares   map[string]shareClaims `json:"shares"`
-}
-
+// shareClaims is one member of `shares`.
 type shareClaims struct {
 	Scope  string `json:"scope"`
 	SHA256 string `json:"sha256"`
+}
+
+// manifestClaims is the payload of a manifest as it is read.
+type manifestClaims struct {
+	issuer, audience, jti, clientID string
+	issuedAt, expires               int64
+	version                         int
+	handles                         Handles
+	shares                          map[string]shareClaims
 }
 
 // verifyManifest decides whether opened contents are a grant under that jti, and refuses otherwise. It checks, in
@@ -119,63 +116,67 @@ func (x *Exchange) verifyManifest(ctx context.Context, jti string, c contents, e
 	return m, nil
 }
 
-// readManifest is strict: a claim that version 1 does not have may be one that must not be ignored. The verifier has
-// seen to it that no name is there twice.
+// readManifest is strict: a claim that version 1 does not have may be one that must not be ignored.
 func readManifest(payload []byte) (m manifestClaims, err error) {
+	var handles json.RawMessage
 	var shares map[string]json.RawMessage
-	top, err := members(payload, "iss", "aud", "jti", "iat", "exp", "version", "client_id", "handles", "shares")
+	err = readObject(payload, map[string]any{
+		"iss": &m.issuer, "aud": &m.audience, "jti": &m.jti, "iat": &m.issuedAt, "exp": &m.expires,
+		"version": &m.version, "client_id": &m.clientID, "handles": &handles, "shares": &shares,
+	})
 	if err == nil {
-		_, err = members(top["handles"], "client", "family", "subject")
+		h := &m.handles
+		err = readObject(handles, map[string]any{"client": &h.Client, "family": &h.Family, "subject": &h.Subject})
 	}
-	if err == nil {
-		err = json.Unmarshal(top["shares"], &shares)
-	}
-	for _, s := range shares {
+	m.shares = make(map[string]shareClaims, len(shares))
+	for audience, text := range shares {
+		var s shareClaims
 		if err == nil {
-			_, err = members(s, "scope", "sha256")
+			err = readObject(text, map[string]any{"scope": &s.Scope, "sha256": &s.SHA256})
 		}
-	}
-	if err == nil {
-		err = json.Unmarshal(payload, &m)
+		m.shares[audience] = s
 	}
 	switch {
 	case err != nil:
 		return m, errors.New("manifest: not the claims of a manifest") // a decoder's error quotes them
-	case m.Version != manifestVersion:
-		return m, fmt.Errorf("manifest: version %d: want %d", m.Version, manifestVersion)
+	case m.version != manifestVersion:
+		return m, fmt.Errorf("manifest: version %d: want %d", m.version, manifestVersion)
 	}
 	return m, nil
 }
 
-// members reads an object that has exactly these names. Only then may encoding/json fill a struct from it: it would
-// also take "JTI" for "jti", and drop what it does not know.
-func members(object []byte, names ...string) (map[string]json.RawMessage, error) {
-	var m map[string]json.RawMessage
-	if err := json.Unmarshal(object, &m); err != nil {
-		return nil, err
+// readObject fills fields from an object that has exactly their names. encoding/json alone would drop a name that it
+// does not know, and take "JTI" for "jti". That no name is there twice the verifier has seen to.
+func readObject(text []byte, fields map[string]any) error {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(text, &members); err != nil {
+		return err
 	}
-	for _, name := range names {
-		if _, ok := m[name]; !ok || len(m) != len(names) {
-			return nil, errors.New("names")
+	if len(members) != len(fields) {
+		return errors.New("unknown or missing names")
+	}
+	for name, into := range fields {
+		if err := json.Unmarshal(members[name], into); err != nil { // nil, if missing, is an error too
+			return err
 		}
 	}
-	return m, nil
+	return nil
 }
 
 // holdsFor are the checks 3 to 5 of verifyManifest.
 func (m manifestClaims) holdsFor(jti string, tokens map[string]Token, expires time.Time) error {
 	switch {
-	case m.JTI != jti:
+	case m.jti != jti:
 		return errors.New("manifest: jti is not the key of the record")
-	case m.ClientID == "":
+	case m.clientID == "":
 		return errors.New("manifest: no client")
-	case m.Expires != expires.Unix():
+	case m.expires != expires.Unix():
 		return errors.New("manifest: exp is not the expiry of the record")
-	case len(m.Shares) != len(tokens):
+	case len(m.shares) != len(tokens):
 		return errors.New("manifest: shares and tokens differ in number")
 	}
 	for audience, token := range tokens {
-		if m.Shares[audience].SHA256 != tokenHash(token) { // "" for a share that is not there
+		if m.shares[audience].SHA256 != tokenHash(token) { // "" for a share that is not there
 			return fmt.Errorf("manifest: token for %q is not the one signed for", audience)
 		}
 	}

@@ -45,8 +45,9 @@ func TestSecretsCannotBePrinted(t *testing.T) {
 	mustNotPrint(t, secrets, k.stamper, "[stamper]")
 	mustNotPrint(t, secrets, g, "[grant "+g.JTI()+"]")
 	mustNotPrint(t, secrets, s, "[share of orders-api]")
-	mustNotPrint(t, secrets, k.edge, "")
-	mustNotPrint(t, secrets, k.depositor, "")
+	for _, verb := range []string{"%v", "%+v", "%#v"} {
+		clean(t, secrets, verb+" of what holds keys", fmt.Sprintf(verb+verb, k.edge, k.depositor))
+	}
 	mustNotPrint(t, secrets, exchange.Deposit{Tokens: d.tokens}, "")
 }
 

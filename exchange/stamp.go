@@ -166,16 +166,20 @@ func (s *Stamper) stamped(signed, tag []byte) bool {
 	return false
 }
 
-// tag is 64 bits of HMAC-SHA256 over label, prefix, random part and minute, each behind its length in one byte, so
-// that no two different inputs read the same. signed is the random part and the minute, as they are written.
+// tag is 64 bits of HMAC-SHA256. signed is the random part and the minute, as they are written.
 func (s *Stamper) tag(k *stampKey, signed []byte) uint64 {
 	var buf [maxMACText]byte
-	in := appendField(buf[:0], stampLabel)
-	in = appendField(in, s.prefix[:len(s.prefix)-1])
-	in = appendField(in, signed[:randomSize])
-	in = appendField(in, signed[randomSize:])
-	sum := k.tag.sum(in)
+	sum := k.tag.sum(s.tagInput(buf[:0], signed))
 	return binary.BigEndian.Uint64(sum[:8])
+}
+
+// tagInput is label, prefix, random part and minute, each behind its length in one byte, so that no two different
+// references read the same.
+func (s *Stamper) tagInput(dst, signed []byte) []byte {
+	dst = appendField(dst, stampLabel)
+	dst = appendField(dst, s.prefix[:len(s.prefix)-1])
+	dst = appendField(dst, signed[:randomSize])
+	return appendField(dst, signed[randomSize:])
 }
 
 // stale reports whether a reference of that minute can no longer, or not yet, be live. It was issued at some moment of

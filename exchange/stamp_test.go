@@ -220,10 +220,7 @@ func TestKeyIDsNameKeysAndNotTheirBytes(t *testing.T) {
 // once in a million runs.
 func TestT17_ReferencesShareNoStructure(t *testing.T) {
 	t.Parallel()
-	n := 1_000_000
-	if raceEnabled {
-		n = 100_000 // the detector makes it ten times slower, and finds races at any size
-	}
+	const n = 1_000_000
 	var singles [randomSize][256]int
 	var pairs [randomSize - 1][256 * 64]int
 	seen := make(map[[16]byte]bool, n)

@@ -1,0 +1,182 @@
+package exchange_test
+
+import (
+	"context"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/store"
+)
+
+// decide is what the edge does with a swap: the policy of the route, on every request.
+func decide(b testing.TB, x *exchange.Exchange, raw string, scopes []string) {
+	g, _, err := x.Swap(context.Background(), raw)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, ok := g.Share("orders-api")
+	if !ok || !s.Allows(scopes) || s.Authorization() == "" {
+		b.Fatal("not allowed")
+	}
+}
+
+func longLease(c *exchange.Config) { c.Lease = time.Hour }
+
+func TestSwapHitAllocatesNothing(t *testing.T) {
+	k := newKit(t, longLease)
+	_, raw := k.issue()
+	scopes := []string{"orders:read", "orders:write"}
+	decide(t, k.edge, raw, scopes)
+	if n := testing.AllocsPerRun(1000, func() { decide(t, k.edge, raw, scopes) }); n != 0 {
+		t.Errorf("%v allocations on a hit, want none", n)
+	}
+}
+
+func BenchmarkSwapHit(b *testing.B) {
+	k := newKit(b, longLease)
+	_, raw := k.issue()
+	scopes := []string{"orders:read"}
+	b.ReportAllocs()
+	for b.Loop() {
+		decide(b, k.edge, raw, scopes)
+	}
+}
+
+func BenchmarkSwapHitParallel(b *testing.B) {
+	k := newKit(b, longLease)
+	var raws []string
+	for range 1000 {
+		_, raw := k.issue()
+		raws = append(raws, raw)
+		decide(b, k.edge, raw, nil)
+	}
+	scopes := []string{"orders:read"}
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			decide(b, k.edge, raws[i%len(raws)], scopes)
+		}
+	})
+}
+
+// A miss with everything that is ours: the store is in process, the signature of the manifest is verified.
+func BenchmarkSwapMiss(b *testing.B) {
+	k := newKit(b)
+	_, raw := k.issue()
+	b.ReportAllocs()
+	for b.Loop() {
+		edge := k.edge
+		b.StopTimer()
+		k.edge = k.newEdge()
+		b.StartTimer()
+		decide(b, edge, raw, nil)
+	}
+}
+
+// The lease of a cached answer has ended: one question, and no signature.
+func BenchmarkSwapRenew(b *testing.B) {
+	k := newKit(b, longLease)
+	d, raw := k.issue()
+	decide(b, k.edge, raw, nil)
+	b.ReportAllocs()
+	for b.Loop() {
+		k.edge.Drop(d.manifest.JTI)
+		decide(b, k.edge, raw, nil)
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	s := newStamper(b, randomKey())
+	raw := s.New().Reveal()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Parse(raw); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkParseForged(b *testing.B) {
+	s := newStamper(b, randomKey())
+	raw := newStamper(b, randomKey()).New().Reveal()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Parse(raw); err == nil {
+			b.Fatal("accepted")
+		}
+	}
+}
+
+func BenchmarkReference(b *testing.B) {
+	s := newStamper(b, randomKey())
+	b.ReportAllocs()
+	for b.Loop() {
+		s.New()
+	}
+}
+
+// nowhere is a store that keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Put(context.Context, store.Record, store.Quota) error { return nil }
+
+func BenchmarkDeposit(b *testing.B) {
+	k := newKit(b)
+	d := k.draft()
+	p := d.deposit()
+	depositor := exchange.NewDepositor(k.stamper, nowhere{})
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := depositor.Deposit(b.Context(), d.reference, p); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// TestCacheCountsWhatEntriesHold compares the bytes that the cache counts with the memory that the process holds: if
+// it counted too few, an edge would outgrow its memory; and a grant of two JWTs of 700 bytes has to stay so small that
+// 100,000 of them fit into 400 MiB of a process whose garbage collector lets the heap double.
+func TestCacheCountsWhatEntriesHold(t *testing.T) {
+	const grants = 2000
+	k := newKit(t, longLease, func(c *exchange.Config) { c.CacheBytes = 1 << 30 })
+	drafts, raws := make([]exchange.Deposit, grants), make([]string, grants)
+	blobs := make(map[string][]byte, grants)
+	for i := range grants {
+		d := k.draft()
+		drafts[i], raws[i] = d.deposit(), d.reference.Reveal()
+		blob, err := exchange.Seal(k.stamper, d.reference, drafts[i].Manifest, d.tokens, d.manifest.ExpiresAt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blobs[d.manifest.JTI] = blob
+	}
+	k.records.take = func(_ context.Context, jti string) (store.Taken, error) {
+		return store.Taken{Blob: blobs[jti], Seq: 1, Incarnation: "a"}, nil
+	}
+	before := liveHeap()
+	for _, raw := range raws {
+		k.swap(raw, exchange.SourceMiss)
+	}
+	held := float64(liveHeap()-before) / grants
+	counted := float64(exchange.CountedBytes(k.edge)) / grants
+	runtime.KeepAlive(blobs)
+	runtime.KeepAlive(drafts)
+	t.Logf("%.0f bytes held for a grant, %.0f counted", held, counted)
+	if held > 2050 {
+		t.Errorf("a grant with two JWTs of 700 bytes holds %.0f bytes: 100,000 of them do not fit into 400 MiB", held)
+	}
+	if counted < 0.9*held || counted > 1.25*held {
+		t.Errorf("the cache counts %.0f bytes for %.0f", counted, held)
+	}
+}
+
+func liveHeap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
