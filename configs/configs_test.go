@@ -126,3 +126,31 @@ func readText(t testing.TB, path string) string {
 	}
 	return string(data)
 }
+
+// whole is a file that loads with the secrets in ${env:SECRETS}.
+const whole = `version: 1
+issuer: https://auth.example.com
+listen: {gateway: "127.0.0.1:8080", issuer: "127.0.0.1:8081"}
+store: memory
+keys: {encryption_key_file: "${env:SECRETS}/kek"}
+tokens: {stamp_keys_file: "${env:SECRETS}/stamp"}
+audiences:
+  orders-api: {scopes: {"orders:read": Read orders}}
+upstreams:
+  orders: {url: "http://127.0.0.1:9000"}
+routes:
+  - {name: orders, match: "GET /orders/{rest...}", upstream: orders, audience: orders-api, scopes: ["orders:read"]}
+clients:
+  shop:
+    secret_file: ${env:SECRETS}/shop
+    grant_types: [client_credentials]
+    audiences: {orders-api: ["orders:read"]}
+`
+
+// withSection is whole with one more entry in a section of one line, or with the section.
+func withSection(section, entry string) string {
+	if strings.Contains(whole, "\n"+section+": {") {
+		return strings.Replace(whole, "\n"+section+": {", "\n"+section+": {"+entry+", ", 1)
+	}
+	return whole + section + ": {" + entry + "}\n"
+}

@@ -31,7 +31,7 @@ type File struct {
 	Routes []RouteSection `yaml:"routes"`
 	// Who may ask for references, by client id.
 	Clients map[string]ClientSection `yaml:"clients"`
-	// Bounds on what callers may do.
+	// Bounds on what callers may do to one edge.
 	Limits LimitsSection `yaml:"limits"`
 	// The edge's cache of opened grants.
 	Cache CacheSection `yaml:"cache"`
@@ -39,7 +39,7 @@ type File struct {
 	Telemetry TelemetrySection `yaml:"telemetry"`
 }
 
-// ListenSection says where each listener binds: host:port, or :port for every interface.
+// ListenSection is where each listener binds: host:port, or :port for every interface.
 type ListenSection struct {
 	// Callers with references. Required for the roles all and gateway.
 	Gateway string `yaml:"gateway"`
@@ -77,7 +77,7 @@ type RedisSection struct {
 	URL string `yaml:"url"`
 	// ACL user. Default: Redis' own default user.
 	Username string `yaml:"username"`
-	// The password, as ${env:NAME} or ${file:path}; one written out here is a fault.
+	// The password, as ${env:NAME}; one written out here is a fault.
 	Password Secret `yaml:"password"`
 	// File with the password, read anew for each connection, so that it can be changed without a restart.
 	PasswordFile string `yaml:"password_file"`
@@ -97,7 +97,7 @@ type KeysSection struct {
 	Algorithm string `yaml:"algorithm"`
 	// How long a signing key signs. Default 30d; 0: never rotated.
 	RotateEvery *Duration `yaml:"rotate_every"`
-	// The key-encryption keys, as ${env:NAME} or ${file:path}; one written out here is a fault.
+	// The key-encryption keys, as ${env:NAME}; one written out here is a fault.
 	EncryptionKey Secret `yaml:"encryption_key"`
 	// File of the key-encryption keys, under which the key ring lies in the store: one standard base64 key of 32 bytes a
 	// line, the first seals, all open. Read by issuers only, who require it. Losing it loses the signing keys.
@@ -118,7 +118,7 @@ type TokensSection struct {
 	// Older references are refused before any look-up. Default: ttl. Raise it before giving a client a longer ttl,
 	// and lower it only after the last longer one has expired.
 	MaxTTL Duration `yaml:"max_ttl"`
-	// The stamp keys, as ${env:NAME} or ${file:path}; one written out here is a fault.
+	// The stamp keys, as ${env:NAME}; one written out here is a fault.
 	StampKeys Secret `yaml:"stamp_keys"`
 	// File of the stamp keys that mark our references: one standard base64 key of 32 bytes a line, the first stamps, all
 	// are accepted. The same on every issuer and edge. Required. Removing a key ends the references that it stamped.
@@ -182,7 +182,7 @@ type RouteSection struct {
 
 // ClientSection is who may ask for references. Exactly one of secret, secret_file and secret_hash is required.
 type ClientSection struct {
-	// The secret, as ${env:NAME} or ${file:path}; one written out here is a fault.
+	// The secret, as ${env:NAME}; one written out here is a fault.
 	Secret Secret `yaml:"secret"`
 	// File with the secret, at least 16 characters and generated. Read by issuers only.
 	SecretFile string `yaml:"secret_file"`
@@ -204,7 +204,7 @@ type ClientSection struct {
 	MaxBytes Size `yaml:"max_bytes"`
 }
 
-// LimitsSection bounds what callers may do to one edge.
+// LimitsSection is what callers may do to one edge.
 type LimitsSection struct {
 	// Requests of one client, as 100/s, 6000/m or 1000/h. Default: no limit; 0 or off says so.
 	PerClient Rate `yaml:"per_client"`
