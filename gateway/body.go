@@ -24,28 +24,26 @@ var (
 type body struct {
 	limited io.ReadCloser // http.MaxBytesReader
 	control *http.ResponseController
-	until   time.Time   // the request's deadline
-	waiting atomic.Bool // for the client, right now
+	start   time.Time
+	within  time.Duration // from start: the request's deadline
+	due     atomic.Int64  // from start, in ns: when the client that is being waited for has run out of time; 0: nobody waits
 }
 
-func newBody(a *answer, r io.ReadCloser, most int64, until time.Time) *body {
-	return &body{limited: http.MaxBytesReader(a.ResponseWriter, r, most), control: a.control, until: until}
+func newBody(a *answer, r io.ReadCloser, most int64, start time.Time, within time.Duration) *body {
+	return &body{limited: http.MaxBytesReader(a.ResponseWriter, r, most), control: a.control, start: start, within: within}
 }
 
 // Read gives the client readWait for its next bytes. When the body has ended the deadline is lifted: the
 // connection is then watched for its client going away, for as long as the answer lasts.
 func (b *body) Read(p []byte) (int, error) {
-	deadline := time.Now().Add(readWait)
-	if deadline.After(b.until) {
-		deadline = b.until
-	}
-	_ = b.control.SetReadDeadline(deadline) // not supported by test recorders
-	b.waiting.Store(true)
+	due := min(time.Since(b.start)+readWait, b.within)
+	_ = b.control.SetReadDeadline(b.start.Add(due)) // not supported by test recorders
+	b.due.Store(int64(due))
 	n, err := b.limited.Read(p)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return n, errSlowBody // and it stays waiting: the request ends because of the client
+		return n, errSlowBody
 	}
-	b.waiting.Store(false)
+	b.due.Store(0)
 	if err == nil {
 		return n, nil
 	}
@@ -58,5 +56,12 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) Close() error { return b.limited.Close() }
 
-// stalled reports whether the edge is waiting for the client's body, and not for the upstream.
-func (b *body) stalled() bool { return b != nil && b.waiting.Load() }
+// stalled reports whether the client has run out of time for its next bytes. net/http cancels the request's context
+// in the same moment, and may so be heard of before the error that Read returns.
+func (b *body) stalled() bool {
+	if b == nil {
+		return false
+	}
+	due := b.due.Load()
+	return due != 0 && time.Since(b.start) >= time.Duration(due)
+}

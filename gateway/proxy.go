@@ -128,7 +128,7 @@ func (s *service) diagnose(ctx context.Context, v *visit, err error) *refusal {
 	switch {
 	case tooLarge:
 		return &refusal{code: codeBodyTooLarge}
-	case errors.Is(err, errSlowBody), cause == errTooLong && v.body.stalled():
+	case errors.Is(err, errSlowBody), v.body.stalled():
 		return &refusal{code: codeClientSlow}
 	case cause == errTooLong:
 		s.edge.meter.upstreamTrouble(s.name, troubleTimeout)

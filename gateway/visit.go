@@ -91,7 +91,7 @@ func (v *visit) bound(r *http.Request) *http.Request {
 	}
 	r = r.WithContext(context.WithValue(ctx, visitKey{}, v))
 	if r.Body != nil && r.Body != http.NoBody {
-		v.body = newBody(&v.answer, r.Body, v.edge.maxBody, v.start.Add(v.edge.timeout))
+		v.body = newBody(&v.answer, r.Body, v.edge.maxBody, v.start, v.edge.timeout)
 		r.Body = v.body
 	}
 	return r

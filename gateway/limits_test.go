@@ -1,0 +1,237 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/gateway"
+)
+
+type failing struct{}
+
+func (failing) Swap(context.Context, string) (*exchange.Grant, exchange.Source, error) {
+	return nil, exchange.SourceNone, errors.New("something else")
+}
+
+// A body over the limit is a 413, announced or not.
+func TestBodyLimit(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *gateway.Config) { c.MaxBody = 1000 })
+	g := h.full()
+	if a := h.send("POST", "/orders", strings.Repeat("x", 1000), bearer(g.reference)); a.status != 200 {
+		t.Errorf("1000 bytes: %d %s, want 200", a.status, a.body)
+	}
+	h.one()
+	h.refused(h.send("POST", "/orders", strings.Repeat("x", 1001), bearer(g.reference)), 413, "body_too_large")
+	chunked := "\r\n3e9\r\n" + strings.Repeat("x", 1001) + "\r\n0\r\n"
+	if a := h.send("POST", "/orders", "", bearer(g.reference), "Transfer-Encoding: chunked", chunked); a.code() != "body_too_large" {
+		t.Errorf("1001 bytes in chunks: %d %s, want body_too_large", a.status, a.body)
+	}
+}
+
+// A header over 32 KiB, or of more than 100 lines, is a 431.
+func TestHeaderLimit(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.refused(h.get("/docs/1", strings.Split(strings.TrimSpace(strings.Repeat("X-Many: 1\n", 101)), "\n")...), 431, "too_many_headers")
+	if a := h.get("/docs/1", "X-Big: "+strings.Repeat("x", 40<<10)); a.status != 431 {
+		t.Errorf("40 KiB of header: %d, want 431", a.status)
+	}
+	h.nothing()
+}
+
+// Trouble with an upstream is 502 or 504, never 503, and its text stays inside.
+func TestUpstreamTrouble(t *testing.T) {
+	t.Parallel()
+	hang := make(chan struct{})
+	t.Cleanup(func() { close(hang) })
+	for name, c := range map[string]struct {
+		serve func(net.Conn)
+		code  string
+	}{
+		"closes at once":     {func(net.Conn) {}, "upstream_error"},
+		"speaks no HTTP":     {func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0-OpenSSH_9.2 secret-banner\r\n") }, "upstream_error"},
+		"endless header":     {func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20)) }, "upstream_error"},
+		"dies in its header": {func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nX: y") }, "upstream_error"},
+		"never answers":      {func(net.Conn) { <-hang }, "upstream_timeout"},
+	} {
+		h := newHouse(t, func(cfg *gateway.Config) {
+			cfg.Upstreams["orders"] = gateway.Upstream{Targets: []*url.URL{listen(t, c.serve)}, Timeout: 50 * time.Millisecond}
+		})
+		a := h.get("/orders/1", bearer(h.full().reference))
+		if a.code() != c.code || strings.Contains(a.body+h.log.String(), "secret-banner") {
+			t.Errorf("upstream that %s: %d %s, want %s", name, a.status, a.body, c.code)
+		}
+		if e := h.log.entry(t, 0); e["decision"] != "error" || e["reason"] != c.code {
+			t.Errorf("upstream that %s: log says %v", name, e)
+		}
+	}
+}
+
+func TestNobodyListensIs502(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	target := &url.URL{Scheme: "http", Host: l.Addr().String()}
+	l.Close()
+	h := newHouse(t, func(c *gateway.Config) { c.Upstreams["orders"] = gateway.Upstream{Targets: []*url.URL{target}} })
+	h.refused(h.get("/orders/1", bearer(h.full().reference)), 502, "upstream_error")
+}
+
+// listen serves each connection, once its first line is there, and closes it.
+func listen(t *testing.T, serve func(net.Conn)) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_, _ = bufio.NewReader(c).ReadString('\n')
+				serve(c)
+			}()
+		}
+	}()
+	return &url.URL{Scheme: "http", Host: l.Addr().String()}
+}
+
+// The whole request has a deadline. Who is waited for when it passes decides between 504 and 408.
+func TestRequestTimeout(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 100 * time.Millisecond })
+	g := h.full()
+	h.service.answers(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	if a := h.get("/orders/1", bearer(g.reference)); a.code() != "upstream_timeout" {
+		t.Errorf("slow upstream: %d %s, want upstream_timeout", a.status, a.body)
+	}
+	conn := h.dial()
+	defer conn.Close()
+	fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n%s\r\nContent-Length: 10\r\n\r\nfive.", bearer(g.reference))
+	r := bufio.NewReader(conn)
+	a := h.read(r, "POST")
+	if _, err := r.ReadByte(); a.status != 408 || a.code() != "request_timeout" || err != io.EOF {
+		t.Errorf("slow client: %d %s and then %v, want request_timeout and the connection closed", a.status, a.body, err)
+	}
+}
+
+// An answer that flows too slowly is cut, so that it cannot read as whole.
+func TestRequestTimeoutCutsABody(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 100 * time.Millisecond })
+	h.service.answers(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "some")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	})
+	if a := h.get("/orders/1", bearer(h.full().reference)); a.status != 200 || a.body != "some" || a.err == nil {
+		t.Errorf("client read %d %q and error %v, want an unexpected end", a.status, a.body, a.err)
+	}
+}
+
+// A stream of events outlives the request's deadline, and ends with its grant.
+func TestStreamEndsWithItsGrant(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 50 * time.Millisecond })
+	ended := make(chan struct{})
+	h.service.answers(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
+		for tick := time.NewTicker(10 * time.Millisecond); ; {
+			_, _ = io.WriteString(w, "data: x\n\n")
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-tick.C:
+			case <-r.Context().Done():
+				tick.Stop()
+				close(ended)
+				return
+			}
+		}
+	})
+	began := time.Now()
+	g := h.issue(map[string][]string{"orders-api": {"orders:read"}}, 2*time.Second)
+	a := h.get("/orders/1", bearer(g.reference))
+	<-ended
+	if a.status != 200 || a.err == nil || time.Since(began) < 500*time.Millisecond {
+		t.Errorf("stream gave %d and error %v after %v, want it to last about as long as its grant of 2 s", a.status, a.err, time.Since(began))
+	}
+}
+
+// A client that is over its rate gets 429; another is not touched, and neither is one that is refused anyway.
+func TestPerClientRate(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *gateway.Config) { c.PerClient, c.PerClientBurst = 0.001, 2 })
+	g := h.full()
+	for i, want := range []int{200, 200, 429, 429} {
+		a := h.get("/orders/1", bearer(g.reference))
+		if a.status != want {
+			t.Errorf("request %d: %d %s, want %d", i, a.status, a.body, want)
+		}
+		if want == 429 && (a.code() != "rate_limited" || a.header.Get("Retry-After") == "") {
+			t.Errorf("request %d: %s with Retry-After %q, want rate_limited", i, a.body, a.header.Get("Retry-After"))
+		}
+	}
+	if a := h.get("/docs/1"); a.status != 200 {
+		t.Errorf("public route: %d, want 200", a.status)
+	}
+}
+
+// An address that presents bad references is told to stop; a live reference from there still passes.
+func TestBadReferenceBrake(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(c *gateway.Config) { c.BadReferencesPerAddress = 0.001 })
+	g := h.full()
+	h.refused(h.get("/orders/1", bearer("bad")), 401, "invalid_token")
+	h.refused(h.get("/orders/1", bearer("bad")), 429, "too_many_bad_references")
+	if a := h.get("/orders/1", bearer(g.reference)); a.status != 200 {
+		t.Errorf("live reference from a braked address: %d %s, want 200", a.status, a.body)
+	}
+	off := newHouse(t, func(c *gateway.Config) { c.BadReferencesPerAddress = -1 })
+	for range 100 {
+		if a := off.get("/orders/1", bearer("bad")); a.status != 401 {
+			t.Fatalf("brake is off: %d %s, want 401", a.status, a.body)
+		}
+	}
+}
+
+// The listener's limits are all set, and cleartext HTTP/2 is off.
+func TestServerHasEveryLimit(t *testing.T) {
+	t.Parallel()
+	s := gateway.Server(http.NotFoundHandler())
+	if s.ReadHeaderTimeout != 5*time.Second || s.IdleTimeout != 60*time.Second || s.MaxHeaderBytes != 32<<10 || s.ErrorLog == nil ||
+		!s.DisableGeneralOptionsHandler || s.Protocols == nil || s.Protocols.UnencryptedHTTP2() || s.Protocols.HTTP2() || !s.Protocols.HTTP1() {
+		t.Errorf("server is %+v", s)
+	}
+}
+
+// The HTTP/2 preface in clear is no request.
+func TestNoCleartextHTTP2(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	conn := h.dial()
+	defer conn.Close()
+	fmt.Fprint(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || res.StatusCode < 400 {
+		t.Errorf("preface was answered with %v, %v; want an HTTP/1.1 refusal", res, err)
+	}
+	h.nothing()
+}
