@@ -3,6 +3,9 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"slices"
+
+	"github.com/coatcheck/coatcheck/routes"
 )
 
 // admit takes a request as it came in and leaves one without anything that a handler or an upstream could mistake
@@ -62,7 +65,7 @@ func (e *Edge) refuseTarget(t target, err error) *refusal {
 	no := &refusal{err: err}
 	switch {
 	case errors.Is(err, errMethod):
-		no.code, no.allow = codeMethod, e.table.Allow(t.host, t.path)
+		no.code, no.allow = codeMethod, e.methods(t)
 		if len(no.allow) == 0 {
 			no.code = codeNoRoute
 		}
@@ -76,6 +79,16 @@ func (e *Edge) refuseTarget(t target, err error) *refusal {
 		no.code = codeTarget
 	}
 	return no
+}
+
+// methods lists what may be asked of t's host and path, for Allow. A rule for any method has none of its own to list,
+// so the usual ones stand for it.
+func (e *Edge) methods(t target) []string {
+	own := e.table.Allow(t.host, t.path)
+	if _, result := e.table.Match(t.method, t.host, t.path); result == routes.Found && !slices.Contains(own, t.method) {
+		return []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+	}
+	return own
 }
 
 func refuseHeader(err error) *refusal {

@@ -154,7 +154,7 @@ func (e *Edge) last(c *gin.Context) {
 		return
 	}
 	if v.lastHop {
-		v.answerOptions(c.Writer, e.table.Allow(v.target.host, v.target.path))
+		v.answerOptions(c.Writer, e.methods(v.target))
 		return
 	}
 	v.service.forward(c.Writer, v, c.Request)

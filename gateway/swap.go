@@ -17,7 +17,7 @@ func (e *Edge) decide(ctx context.Context, v *visit) *refusal {
 	switch result {
 	case routes.Found:
 	case routes.MethodNotAllowed:
-		return &refusal{code: codeMethod, allow: e.table.Allow(v.target.host, v.target.path)}
+		return &refusal{code: codeMethod, allow: e.methods(v.target)}
 	default:
 		return &refusal{code: codeNoRoute}
 	}
