@@ -378,11 +378,16 @@ func (l *lines) entries(t testing.TB) []map[string]any {
 // entry waits for the n-th line: the answer may reach its client before the line is written.
 func (l *lines) entry(t testing.TB, n int) map[string]any {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		if all := l.entries(t); len(all) > n {
-			return all[n]
+	eventually(t, "the log has line "+itoa(n), func() bool { return len(l.entries(t)) > n })
+	return l.entries(t)[n]
+}
+
+// eventually asks until the answer is yes, for ten seconds at most.
+func eventually(t testing.TB, what string, ask func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !ask(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it has not come to pass that %s", what)
 		}
 	}
-	t.Fatalf("log has no line %d:\n%s", n, l)
-	return nil
 }
