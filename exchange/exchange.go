@@ -159,7 +159,8 @@ func (x *Exchange) Drop(jti string) { x.drops.mark(jti).Add(1) }
 func (x *Exchange) clock() time.Duration { return time.Since(x.start) }
 
 // fill asks the store, verifies what it has not verified before, and keeps the answer. Errors are *Refusal; only a
-// definite "no such record" is remembered.
+// definite "no such record" is remembered. A refusal need not remove what is cached: it is past its lease, or fill
+// would not have been asked.
 func (x *Exchange) fill(ctx context.Context, f *flight, r Reference, jti string, key cacheKey) (*entry, error) {
 	asked := x.clock() // the lease runs from here: the record may be gone at any moment after
 	taken, err := x.records.Take(ctx, jti)
@@ -169,7 +170,6 @@ func (x *Exchange) fill(ctx context.Context, f *flight, r Reference, jti string,
 		x.absent.remember(key, asked+absentLife)
 		return nil, refuse(ReasonUnknown, nil)
 	case errors.Is(err, store.ErrCorrupt):
-		x.cache.remove(key)
 		return nil, refuse(ReasonTampered, err)
 	case err != nil:
 		return nil, refuse(ReasonUnavailable, err)
@@ -199,7 +199,6 @@ func (x *Exchange) grant(ctx context.Context, r Reference, jti string, key cache
 	}
 	c, expires, err := x.stamper.open(r, blob)
 	if err != nil {
-		x.cache.remove(key)
 		return nil, refuse(ReasonTampered, err)
 	}
 	m, err := x.verifyManifest(ctx, jti, c, expires, time.Now())
