@@ -103,18 +103,14 @@ func (j *JWKS) Key(ctx context.Context, id string) (Key, error) {
 		return k, nil // nearly every use: no lock
 	}
 	if known {
-		f := j.renew()
-		if f == nil {
-			return k, nil
-		}
-		return j.await(ctx, f, id)
+		return j.await(ctx, j.renew(), id)
 	}
 	return j.search(ctx, id)
 }
 
 // renew starts the refresh of a stale set, unless one is running, or the last failed less than a cool-down ago.
 // It returns a flight to wait for only if the set is overdue: after an idle time, the first token must not be
-// accepted by yesterday's keys. While the issuer is away, attempts are recent, so nobody waits.
+// accepted by yesterday's keys. While the issuer is away and the service is busy, attempts are recent: nobody waits.
 func (j *JWKS) renew() *flight {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -172,7 +168,8 @@ func (j *JWKS) probe(id string) (f *flight, own bool, err error) {
 	if !cooling && !now.Before(j.missing[id]) {
 		return j.fly(&id), true, nil
 	}
-	// The last answer is at most a cool-down old. If there was none, the key may well exist: 503, not 401.
+	// The last answer stands: it is younger than a cool-down, or it was about this very kid. If there was none,
+	// the key may well exist: 503, not 401.
 	if j.lastErr != nil {
 		return nil, false, unavailable(j.lastErr)
 	}
