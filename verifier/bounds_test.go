@@ -127,6 +127,27 @@ func TestA9_KeysOfForeignSourcesAreChecked(t *testing.T) {
 	}
 }
 
+// The zero key is a point of order 4. With R the neutral point and S = 0 a signature holds for every message whose
+// hash is a multiple of 4: some jti away, without any private key.
+func TestA9_ZeroEd25519KeySignsNothing(t *testing.T) {
+	t.Parallel()
+	zero := ed25519.PublicKey(make([]byte, ed25519.PublicKeySize))
+	forged := make([]byte, ed25519.SignatureSize)
+	forged[0] = 1
+	v := newVerifier(t, verifier.StaticKeys{"zero": {ID: "zero", Algorithm: "EdDSA", Public: zero}})
+	for i := range 200 {
+		input := b64([]byte(`{"typ":"at+jwt","alg":"EdDSA","kid":"zero"}`)) + "." + b64([]byte(claims("jti", fmt.Sprintf(`"%d"`, i))))
+		if !ed25519.Verify(zero, []byte(input), forged) {
+			continue
+		}
+		if _, err := v.Verify(t.Context(), input+"."+b64(forged)); !errors.Is(err, verifier.ErrInvalid) {
+			t.Errorf("Verify of a token that anybody can make = %v, want ErrInvalid", err)
+		}
+		return
+	}
+	t.Error("no message of 200 can be forged under the zero key: this test tests nothing")
+}
+
 // The work for junk is linear in its size, shown by what it allocates: a constant number of times for a token
 // over the size, and no look-up of a key for one that no key could make valid.
 func TestA13_JunkIsCheap(t *testing.T) {
@@ -138,6 +159,7 @@ func TestA13_JunkIsCheap(t *testing.T) {
 		{"a million letters", strings.Repeat("A", 1_000_000)},
 		{"a kid of a mebibyte", k.token(`{"typ":"at+jwt","alg":"ES256","kid":"`+strings.Repeat("k", 1<<20)+`"}`, claims())},
 		{"16 KiB of dots", strings.Repeat(".", 16<<10)},
+		{"a good token with a fourth part", k.access() + ".AA"},
 		{"a header of nested arrays", k.token(`{"a":`+strings.Repeat("[", 5000)+strings.Repeat("]", 5000)+`}`, claims())},
 		{"a header of nested objects", k.token(strings.Repeat(`{"a":`, 2000)+"1"+strings.Repeat("}", 2000), claims())},
 		{"a header of many names", k.token(manyNames(800), claims())},
@@ -162,6 +184,33 @@ func TestA13_JunkIsCheap(t *testing.T) {
 	}
 	if _, err := newVerifier(t, staticKeys()).Verify(t.Context(), k.access("a", huge)); err != nil {
 		t.Errorf("Verify with a huge number in a claim that nobody reads = %v, want nil", err)
+	}
+}
+
+// The size alone decides: these tokens are good otherwise.
+func TestA13_SizeIsBounded(t *testing.T) {
+	t.Parallel()
+	k := testKeys().es
+	long := k.access("pad", `"`+strings.Repeat("x", 12<<10)+`"`)
+	short := k.access()
+	for _, c := range []struct {
+		name, token string
+		most        int
+		want        string
+	}{
+		{"over the default", long, 0, wantInvalid},
+		{"over the default, allowed", long, 32 << 10, wantOK},
+		{"at the limit", short, len(short), wantOK},
+		{"one over the limit", short, len(short) - 1, wantInvalid},
+	} {
+		e := verifier.Expect{Type: "at+jwt", Issuer: testIssuer, Audience: testAudience, MaxBytes: c.most}
+		_, err := verifier.Signed(t.Context(), staticKeys(), c.token, e, testNow)
+		if got := outcome(err); got != c.want {
+			t.Errorf("%s: Signed of %d bytes with MaxBytes %d = %s, want %s", c.name, len(c.token), c.most, got, c.want)
+		}
+	}
+	if _, err := newVerifier(t, staticKeys()).Verify(t.Context(), long); outcome(err) != wantInvalid {
+		t.Errorf("Verify of %d bytes = %v, want ErrInvalid", len(long), err)
 	}
 }
 

@@ -156,10 +156,10 @@ func (o object) texts(name string) ([]string, bool) {
 const maxDate = 253402300799
 
 // date reads a NumericDate (RFC 7519 §2): seconds since 1970, a fraction allowed. False for a string, a negative
-// number, one past the year 9999 (so also 1e400), and one with more than 32 characters.
+// number, and one past the year 9999 (so also 1e400).
 func (o object) date(name string) (time.Time, bool) {
 	raw, ok := o.raw(name)
-	if !ok || len(raw) > 32 || raw[0] < '0' || raw[0] > '9' {
+	if !ok || raw[0] < '0' || raw[0] > '9' {
 		return time.Time{}, false
 	}
 	seconds, err := strconv.ParseFloat(raw, 64)

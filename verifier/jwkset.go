@@ -106,9 +106,6 @@ func parseKey(jwk object, text string) (Key, error) {
 		}
 	}
 	alg, _ := jwk.text("alg")
-	if !knownAlgorithm(alg) {
-		return Key{}, errors.New("alg is not ES256, EdDSA, RS256 or PS256")
-	}
 	public, err := parsePublic(text)
 	if err != nil {
 		return Key{}, err

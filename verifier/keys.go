@@ -97,7 +97,7 @@ func (k Key) method() (jwt.SigningMethod, error) {
 }
 
 // checkEd25519 refuses a key of the wrong length, and the all-zero one: a key that somebody forgot to fill is a
-// point of order 4, under which one signature in four is valid for anything.
+// point of order 4, under which anybody can sign. (Of a key set, go-jose refuses all points of low order.)
 func checkEd25519(k ed25519.PublicKey) error {
 	if len(k) != ed25519.PublicKeySize || [ed25519.PublicKeySize]byte(k) == [ed25519.PublicKeySize]byte{} {
 		return errors.New("Ed25519 key is empty or of the wrong length")

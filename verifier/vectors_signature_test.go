@@ -111,6 +111,8 @@ func vectorsAlgorithms() *vectorFile {
 	pkcs.alg = "RS256"
 	f.add(wantInvalid, "RS256 under a PS256 key", pkcs.token(as("RS256", "ps256-a"), claims()))
 	f.add(wantInvalid, "RS256 header, PS256 signature, RS256 key", pss.token(as("RS256", "rs256-a"), claims()))
+	f.add(wantInvalid, "EdDSA says the token, key and signature are ES256", keys.es.token(as("EdDSA", "es256-a"), claims()))
+	f.add(wantInvalid, "PS256 says the token, key and signature are RS256", keys.rs.token(as("PS256", "rs256-a"), claims()))
 	f.add(wantInvalid, "ES256 under an EdDSA key", keys.es.token(as("ES256", "eddsa-a"), claims()))
 	f.add(wantUnknownKey, "ES256 with a P-384 key", keys.p384.access())
 	return f
@@ -158,13 +160,15 @@ func vectorsKeyStrength() *vectorFile {
 	keys := testKeys()
 	k := keys.es
 	zero := b64(make([]byte, 32))
+	modulus := b64(keys.rs.private.Public().(*rsa.PublicKey).N.Bytes())
 	f := newVectors("key-strength",
 		"Keys that are skipped: RSA under 2048 bits (RFC 7518 §3.3), points off their curve or zero (RFC 8725 §3.4). Signatures: ECDSA is R||S of 64 bytes (RFC 7518 §3.4), PSS has a salt of 32 bytes (§3.5).",
 		keys.weak,
 		fmt.Sprintf(`{"kty":"EC","crv":"P-256","x":%q,"y":%q,"kid":"zero-point","alg":"ES256","use":"sig"}`, zero, zero),
 		fmt.Sprintf(`{"kty":"EC","crv":"P-256","x":%q,"y":%q,"kid":"off-curve","alg":"ES256","use":"sig"}`, b64(seed("x", 32)), b64(seed("y", 32))),
 		fmt.Sprintf(`{"kty":"OKP","crv":"Ed25519","x":%q,"kid":"zero-ed","alg":"EdDSA","use":"sig"}`, zero),
-		fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AQ","kid":"exponent-1","alg":"RS256","use":"sig"}`, b64(keys.rs.private.Public().(*rsa.PublicKey).N.Bytes())),
+		fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"AQ","kid":"exponent-1","alg":"RS256","use":"sig"}`, modulus),
+		fmt.Sprintf(`{"kty":"RSA","n":%q,"e":"Ag","kid":"exponent-2","alg":"RS256","use":"sig"}`, modulus),
 	)
 	under := func(alg, kid string, signature []byte) string {
 		input := b64(fmt.Appendf(nil, `{"typ":"at+jwt","alg":%q,"kid":%q}`, alg, kid)) + "." + b64([]byte(claims()))
@@ -175,6 +179,7 @@ func vectorsKeyStrength() *vectorFile {
 	f.add(wantUnknownKey, "point off the curve", under("ES256", "off-curve", seed("signature", 64)))
 	f.add(wantUnknownKey, "zero Ed25519 key", under("EdDSA", "zero-ed", make([]byte, 64)))
 	f.add(wantUnknownKey, "RSA exponent 1", under("RS256", "exponent-1", make([]byte, 256)))
+	f.add(wantUnknownKey, "RSA exponent 2", under("RS256", "exponent-2", make([]byte, 256)))
 
 	input := b64([]byte(k.header())) + "." + b64([]byte(claims()))
 	good := k.signature(input)
