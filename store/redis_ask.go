@@ -83,28 +83,26 @@ var mends = []struct{ prefix, mend string }{
 	{"OOM", "raise Redis' maxmemory, or lower the quotas"},
 	{"LOADING", "Redis is reading its data: wait"},
 	{"MOVED", "this is a node of a cluster: point the address at a single Redis"},
+	{"ERR unknown command", "use Redis 7.0 or newer, or Valkey"},
 	{"CLUSTERDOWN", "this is a node of a cluster: point the address at a single Redis"},
 }
 
 // fault reads an error of go-redis. Only damage that Redis itself reports is ErrCorrupt; all else, also what nobody
 // foresaw, is ErrUnavailable, so that it can never be taken for an answer about the record.
 func fault(err error) error {
-	if redis.HasErrorPrefix(err, "WRONGTYPE") || redis.HasErrorPrefix(err, "hash value is not an integer") {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
 	reply, ok := errors.AsType[redis.Error](err)
 	if !ok {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	text := reply.Error()
-	if strings.HasPrefix(text, "ERR unknown command") {
-		// Its text repeats the arguments.
-		return fmt.Errorf("%w: unknown command; mend: use Redis 7.0 or newer, or Valkey", ErrUnavailable)
+	text, _, _ := strings.Cut(reply.Error(), " script: ")          // then comes the script's digest
+	text, _, _ = strings.Cut(text, ", with args beginning with: ") // then come the arguments
+	if strings.HasPrefix(text, "WRONGTYPE") || strings.HasPrefix(text, "ERR hash value is not an integer") {
+		return fmt.Errorf("%w: %s", ErrCorrupt, text)
 	}
 	for _, m := range mends {
 		if strings.HasPrefix(text, m.prefix) {
-			return fmt.Errorf("%w: %w; mend: %s", ErrUnavailable, err, m.mend)
+			return fmt.Errorf("%w: %s; mend: %s", ErrUnavailable, text, m.mend)
 		}
 	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	return fmt.Errorf("%w: %s", ErrUnavailable, text)
 }
