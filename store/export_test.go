@@ -14,3 +14,6 @@ func (r *Redis) SetNow(now func() time.Time) { r.now = now }
 
 // JudgeInfo is the part of Check that reads INFO.
 func JudgeInfo(text string) []Violation { return judgeInfo(parseInfo(text)) }
+
+// BucketEnd is the bucket of a grant, as Memory counts it.
+func BucketEnd(issued, expires int64) int64 { return bucketEnd(issued, expires) }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -124,6 +125,25 @@ func TestRedisQuotaIsConstantState(t *testing.T) {
 	}
 	if n := server.Do("HLEN", "coatcheck:{0}:quota:"+r.Client).(int64); n < 16 || n > 33 {
 		t.Errorf("400 grants of one life are counted in %d buckets, want 16 to 33", n)
+	}
+}
+
+// Memory and the scripts put a grant into the same bucket.
+func TestRedisBucketsAreThoseOfMemory(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	for life := time.Second * 5; life < 20*365*24*time.Hour; life = life*2 + 7*time.Second {
+		r := storetest.NewRecord()
+		r.Client, r.ExpiresAt = storetest.NewRecord().JTI, r.IssuedAt.Add(life)
+		if err := s.Put(t.Context(), r, store.Quota{}); err != nil {
+			t.Fatal(err)
+		}
+		got := server.Do("HKEYS", "coatcheck:{0}:quota:"+r.Client).([]any)
+		want := strconv.FormatInt(store.BucketEnd(r.IssuedAt.Unix(), r.ExpiresAt.Unix()), 10)
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("life of %v to %d: got buckets %v, want %s", life, r.ExpiresAt.Unix(), got, want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/store/storetest"
@@ -134,6 +136,47 @@ func TestRedisWritesAreNotRepeated(t *testing.T) {
 }
 
 func newName() string { return storetest.NewRecord().JTI }
+
+// A caller who leaves does so at once, also while its command is with Redis; what it asked is done all the same.
+func TestRedisCallerLeaves(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	server := storetest.StartRedis(t)
+	w := newWire(t, server, l)
+	s := connect(t, server, func(c *store.RedisConfig) { c.Addr, c.Timeout = l.Addr().String(), time.Hour })
+	r := put(t, s)
+	if _, err := s.Delete(t.Context(), newName()); err != nil { // so that Redis has the script
+		t.Fatal(err)
+	}
+	answered, release := make(chan struct{}), make(chan struct{})
+	w.once(func(reply []byte) []byte {
+		close(answered)
+		<-release
+		return reply
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-answered
+		cancel()
+	}()
+	if _, err := s.Delete(ctx, r.JTI); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+		t.Errorf("delete by a caller who left: got %v, want ErrUnavailable and context.Canceled", err)
+	}
+	close(release)
+	if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("take after it: got %v, want ErrNotFound", err)
+	}
+}
+
+func TestRedisClosed(t *testing.T) {
+	t.Parallel()
+	s := connect(t, storetest.StartRedis(t))
+	r := put(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantUnavailable(t, s, r, "closed")
+}
 
 func TestRedisOverTLS(t *testing.T) {
 	t.Parallel()
