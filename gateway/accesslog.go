@@ -10,8 +10,7 @@ import (
 
 // logAccess writes the one line of a request. The route's name stands for the path, which may carry data of the
 // client's; the query, headers and bodies are never logged. Writing without waiting for the disk is the handler's job.
-func (v *visit) logAccess(took time.Duration) {
-	o := v.outcome()
+func (v *visit) logAccess(o outcome, took time.Duration) {
 	level := slog.LevelInfo
 	if o.decision == decisionError {
 		level = slog.LevelWarn

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"time"
 )
 
 // Decision is the edge's own part of a request, without listener, gin and proxy: what remains of it on a cache hit
@@ -23,6 +24,11 @@ func NewDecision(e *Edge, r *http.Request) (*Decision, error) {
 func (d *Decision) Decide(ctx context.Context, authorization string) bool {
 	d.visit = visit{edge: d.edge, target: d.asked, presented: parseAuthorization(authorization)}
 	return d.edge.decide(ctx, &d.visit) == nil && d.visit.share != nil
+}
+
+// Record counts what Decide has decided.
+func (d *Decision) Record() {
+	d.edge.meter.record(d.visit.outcome(), time.Millisecond, time.Microsecond)
 }
 
 // ProblemRow is one row of the table of problems.

@@ -14,54 +14,6 @@ import (
 
 const scope = "github.com/coatcheck/coatcheck/gateway"
 
-// outcome is what logs and metrics say of a visit. Each field is from a closed set: names of the configuration and
-// constants of this package and package exchange; nothing that a client can choose.
-type outcome struct {
-	route    string // "none": none matched
-	decision string
-	reason   string
-	cache    string
-}
-
-const (
-	decisionAllow = "allow" // it went upstream
-	decisionDeny  = "deny"  // the request is to blame
-	decisionError = "error" // we or an upstream are
-)
-
-// Reasons beside the names of the table of problems and the reasons of package exchange.
-const (
-	reasonSwapped  = "swapped"
-	reasonPublic   = "public"
-	reasonLastHop  = "last_hop" // OPTIONS with Max-Forwards: 0
-	reasonHandler  = "handler"  // a handler of Use has answered
-	reasonAudience = "audience" // the grant has no share for the route's audience
-)
-
-func (v *visit) outcome() outcome {
-	o := outcome{route: "none", cache: string(v.source)}
-	if v.route != nil {
-		o.route = v.route.Name
-	}
-	switch {
-	case v.refused != nil && (v.refused.code.problem().status >= 500):
-		o.decision, o.reason = decisionError, v.refused.why()
-	case v.refused != nil && v.allowed:
-		o.decision, o.reason = decisionAllow, v.refused.why() // the client's end of it failed
-	case v.refused != nil:
-		o.decision, o.reason = decisionDeny, v.refused.why()
-	case !v.allowed:
-		o.decision, o.reason = decisionDeny, reasonHandler
-	case v.lastHop:
-		o.decision, o.reason = decisionAllow, reasonLastHop
-	case v.share == nil:
-		o.decision, o.reason = decisionAllow, reasonPublic
-	default:
-		o.decision, o.reason = decisionAllow, reasonSwapped
-	}
-	return o
-}
-
 // meter holds the instruments. Attribute sets are built once and kept, for building one costs more than counting.
 type meter struct {
 	requests metric.Int64Counter
@@ -91,8 +43,8 @@ func newMeter(p metric.MeterProvider) (*meter, error) {
 	return m, errors.Join(errs[:]...)
 }
 
-func (m *meter) record(v *visit, took time.Duration) {
-	ctx, o := context.Background(), v.outcome()
+func (m *meter) record(o outcome, took, swapTook time.Duration) {
+	ctx := context.Background()
 	m.requests.Add(ctx, 1, m.byOutcome.of(o, func() metric.AddOption {
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String("route", o.route), attribute.String("decision", o.decision),
 			attribute.String("reason", o.reason), attribute.String("cache", o.cache)))
@@ -100,8 +52,8 @@ func (m *meter) record(v *visit, took time.Duration) {
 	m.spent.Record(ctx, took.Seconds(), m.byRoute.of(o.route, func() metric.RecordOption {
 		return metric.WithAttributeSet(attribute.NewSet(attribute.String("route", o.route)))
 	})...)
-	if v.swapTook > 0 {
-		m.swaps.Record(ctx, v.swapTook.Seconds(), m.byCache.of(o.cache, func() metric.RecordOption {
+	if swapTook > 0 {
+		m.swaps.Record(ctx, swapTook.Seconds(), m.byCache.of(o.cache, func() metric.RecordOption {
 			return metric.WithAttributeSet(attribute.NewSet(attribute.String("cache", o.cache)))
 		})...)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -23,14 +24,14 @@ func (v *visit) startSpan(ctx context.Context) context.Context {
 }
 
 // endSpan names the span after its route, which was not known when it began. No attribute holds a path or a header.
-func (v *visit) endSpan() {
+func (v *visit) endSpan(o outcome) {
 	if v.span == nil {
 		return
 	}
-	o := v.outcome()
 	if v.route != nil {
 		v.span.SetName(v.method + " " + o.route)
-		v.span.SetAttributes(attribute.String("http.route", v.route.Match), attribute.String("coatcheck.upstream", v.route.Upstream))
+		pattern := v.route.Match[strings.IndexByte(v.route.Match, ' ')+1:] // without the method
+		v.span.SetAttributes(attribute.String("http.route", pattern), attribute.String("coatcheck.upstream", v.route.Upstream))
 	}
 	if v.grant != nil {
 		v.span.SetAttributes(attribute.String("coatcheck.jti", v.grant.JTI()))

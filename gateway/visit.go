@@ -118,9 +118,10 @@ func (e *Edge) end(v *visit) {
 		v.timer.Stop()
 	}
 	took := time.Since(v.start)
-	e.meter.record(v, took)
-	v.logAccess(took)
-	v.endSpan()
+	o := v.outcome()
+	e.meter.record(o, took, v.swapTook)
+	v.logAccess(o, took)
+	v.endSpan(o)
 	if v.cancel != nil {
 		v.cancel(errOver)
 	}
