@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -51,7 +50,7 @@ func (b *body) Read(p []byte) (int, error) {
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge || err == io.EOF {
 		return n, err
 	}
-	return n, fmt.Errorf("%w: %w", errBrokenBody, err)
+	return n, errBrokenBody // alone: some of net/http's texts quote the body
 }
 
 func (b *body) Close() error { return b.limited.Close() }

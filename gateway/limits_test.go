@@ -147,6 +147,24 @@ func TestRequestTimeoutCutsABody(t *testing.T) {
 	}
 }
 
+// A client that goes away is its own doing: neither the upstream nor the edge is counted as broken.
+func TestClientThatGoesAway(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	arrived := make(chan struct{})
+	h.service.answers(func(_ http.ResponseWriter, r *http.Request) {
+		close(arrived)
+		<-r.Context().Done()
+	})
+	conn := h.dial()
+	fmt.Fprintf(conn, "GET /orders/1 HTTP/1.1\r\nHost: e\r\n%s\r\n\r\n", bearer(h.full().reference))
+	<-arrived
+	conn.Close()
+	if e := h.log.entry(t, 0); e["decision"] != "allow" || e["reason"] != "client_gone" || e["status"] != 499.0 {
+		t.Errorf("log says %v, want allow, client_gone", e)
+	}
+}
+
 // A stream of events outlives the request's deadline, and ends with its grant.
 func TestStreamEndsWithItsGrant(t *testing.T) {
 	t.Parallel()
