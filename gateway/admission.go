@@ -37,7 +37,7 @@ func (e *Edge) readmit(v *visit, r *http.Request) *refusal {
 	}
 	delete(r.Header, "Authorization")
 	if err := scrub(r.Header); err != nil {
-		return &refusal{code: codeHandler, err: err} // ours, for the client's header was well-formed
+		return &refusal{code: codeInternal, err: err} // the client's header was well-formed; a handler's is not
 	}
 	return nil
 }

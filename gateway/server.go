@@ -19,13 +19,17 @@ const (
 // read and each write instead, and the whole of what is not a stream. It speaks HTTP/1.1. Cleartext HTTP/2 stays
 // off, whoever asks for it: its upgrade is a tunnel past the header limits.
 func Server(h http.Handler) *http.Server {
+	log := slog.Default()
+	if e, ok := h.(*Edge); ok {
+		log = e.log
+	}
 	s := &http.Server{
 		Handler:                      h,
 		ReadHeaderTimeout:            headerWait,
 		IdleTimeout:                  idleWait,
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true, // `OPTIONS *` has no route; it is refused and logged like any other
-		ErrorLog:                     slog.NewLogLogger(slog.Default().Handler(), slog.LevelWarn),
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		Protocols:                    new(http.Protocols),
 	}
 	s.Protocols.SetHTTP1(true)
