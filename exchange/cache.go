@@ -28,7 +28,7 @@ type entry struct {
 
 // entryCost is what an entry costs beside the text and the shares of its grant: the two structs, the node and the
 // slot of the cache.
-const entryCost = 400
+const entryCost = 320
 
 // fresh reports whether the answer may still be used: within its lease, and not dropped since before it was asked for.
 func (e *entry) fresh(now time.Duration) bool {

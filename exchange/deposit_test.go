@@ -82,7 +82,7 @@ func TestDepositTellsThreeErrorsApart(t *testing.T) {
 		w := &writer{err: fmt.Errorf("put: %w", row.put)}
 		err := exchange.NewDepositor(k.stamper, w).Deposit(t.Context(), d.reference, d.deposit())
 		for _, s := range sentinels {
-			if errors.Is(err, s) != (s == row.want) {
+			if errors.Is(err, s) != errors.Is(row.want, s) {
 				t.Errorf("store says %v: deposit says %v, want only %v", row.put, err, row.want)
 			}
 		}
