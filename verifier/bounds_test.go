@@ -234,7 +234,8 @@ func TestA13_TokensOverTheSizeAreNotParsed(t *testing.T) {
 	}
 }
 
-func TestA2_ClaimsAreTyped(t *testing.T) {
+// The shape that RFC 9068 §2.2 gives an access token, as a service finds it.
+func TestA1_AccessTokenReachesTheServiceTyped(t *testing.T) {
 	t.Parallel()
 	got, err := newVerifier(t, staticKeys()).Verify(t.Context(), testKeys().es.access())
 	if err != nil {

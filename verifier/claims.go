@@ -34,8 +34,9 @@ type Handles struct {
 // HasScope reports whether the token carries the scope.
 func (c *Claims) HasScope(s string) bool { return slices.Contains(c.Scopes, s) }
 
-// Decode unmarshals the whole payload into v: for a service's own typed claims. The payload's names are unique,
-// also without case, so encoding/json has no choice to make.
+// Decode unmarshals the whole payload into v with encoding/json: for a service's own typed claims. Like all of
+// encoding/json it also takes TENANT for `json:"tenant"`; but no two claims differ in case alone, so it never has
+// to choose between them. Inside nested claims names are unique only by their exact spelling.
 func (c *Claims) Decode(v any) error {
 	if err := json.Unmarshal(c.payload, v); err != nil {
 		return fmt.Errorf("verifier: decode claims: %w", err)

@@ -155,6 +155,7 @@ func TestJWKSDiscoversAgainAfterAFailure(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		k := testKeys()
 		issuer := newIssuer(k.es)
+		issuer.set(keysPath, respond(200, keySet(k.es), "ETag", `"v1"`))
 		j := issuer.jwks(t, verifier.JWKSConfig{Issuer: testIssuer})
 		for range 2 {
 			if err := j.Refresh(t.Context()); err != nil {
@@ -172,6 +173,9 @@ func TestJWKSDiscoversAgainAfterAFailure(t *testing.T) {
 		}
 		if err := j.Refresh(t.Context()); err != nil {
 			t.Errorf("Refresh after the keys have moved = %v, want nil", err)
+		}
+		if got := issuer.lastHeader("If-None-Match"); got != "" {
+			t.Errorf("the new place is asked with the old one's ETag %q", got)
 		}
 		wantKey(t, j, "es256-b", nil)
 	})

@@ -66,7 +66,8 @@ type signedToken struct {
 }
 
 // verifySigned is the order of checks: nothing of the payload is read before the signature holds, and no key
-// source is asked for a token that no key could make valid.
+// source is asked for a token that no key could make valid. The parser of golang-jwt is not used: it reads JSON as
+// encoding/json does, takes an algorithm's word for a key, lets exp be absent, and does not look at typ.
 func verifySigned(ctx context.Context, keys KeySource, raw string, e Expect, now time.Time) (*signedToken, error) {
 	header, body, signature, err := split(raw, e.MaxBytes)
 	if err != nil {
