@@ -24,7 +24,7 @@ type checker struct{ found []error }
 
 // pair compares what ends at or below two places that one path can both reach.
 func (c *checker) pair(a, b *node) {
-	if len(c.found) >= maxConflicts {
+	if a.next&b.next == 0 || len(c.found) >= maxConflicts {
 		return
 	}
 	c.cross(a.ends, b.ends, a == b)

@@ -106,7 +106,7 @@ func (t *Table) walk(w *walk, host, path string) bool {
 	if path == "" || path[0] != '/' {
 		return false
 	}
-	if n := t.hosts[host]; n != nil && host != "" && w.down(n, path) {
+	if n := t.hosts[host]; n != nil && w.down(n, path) {
 		return true
 	}
 	n := t.hosts[""]

@@ -72,6 +72,9 @@ func TestMatchPrecedence(t *testing.T) {
 			t.Errorf("%s %s%s: %q (%d), want %q (%d)", c.method, c.host, c.path, got, result, c.want, c.result)
 		}
 	}
+	if r, result := mustBuild(t, "/{a}/b").Match("GET", "", "//b"); r != nil {
+		t.Errorf("an empty segment: %v (%d), want NotFound", r, result)
+	}
 	if r, result := mustBuild(t, "GET h/a").Match("GET", "g", "/a"); r != nil || result != NotFound {
 		t.Errorf("another host: %v (%d), want NotFound", r, result)
 	}
@@ -283,7 +286,7 @@ func BenchmarkMatch1000(b *testing.B)  { benchmarkMatch(b, 1000) }
 func BenchmarkMatch10000(b *testing.B) { benchmarkMatch(b, 10000) }
 
 func BenchmarkNew10000(b *testing.B) {
-	for _, shape := range []string{"/v1/service-%d/x/{id}", "/{tenant}/service-%d/{rest...}", "/a%d/c/{x}|/{y}/d/b%d", "GET h%d.example/{rest...}", "/{a}/%d/"} {
+	for _, shape := range []string{"/v1/service-%d/x/{id}", "/{tenant}/service-%d/{rest...}", "/a%d/c/{x}|/{y}/d/b%d", "/a%d/{x}/c%d|/{y}/b%d/d%d", "GET h%d.example/{rest...}", "/{a}/%d/"} {
 		b.Run(strings.ReplaceAll(shape, "/", "_"), func(b *testing.B) {
 			var rs []Route
 			for i := range 10000 {

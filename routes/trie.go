@@ -1,6 +1,7 @@
 package routes
 
 import (
+	"hash/fnv"
 	"slices"
 	"strings"
 )
@@ -13,6 +14,9 @@ type node struct {
 	ends     []rule // patterns that end here
 	slash    []rule // patterns that end here with {$}
 	rest     []rule // patterns whose {rest...} begins here; they match from the slash on
+	// next summarizes how paths go on from here: a bit for each way to end, one of the others for each literal, all for a
+	// wildcard. Two nodes whose summaries share no bit share no path.
+	next uint64
 }
 
 // rule is a pattern at its place.
@@ -30,6 +34,7 @@ func (t *Table) add(p *pattern, r *Route) {
 		t.hosts[p.host] = n
 	}
 	for _, s := range p.segments {
+		n.next |= s.mark()
 		switch s.kind {
 		case literal:
 			n = n.literal(s.text)
@@ -46,7 +51,23 @@ func (t *Table) add(p *pattern, r *Route) {
 			return
 		}
 	}
+	n.next |= segment{kind: none}.mark()
 	n.ends = append(n.ends, leaf)
+}
+
+// mark is what a segment adds to the summary of the node before it.
+func (s segment) mark() uint64 {
+	switch s.kind {
+	case none:
+		return 1 << 63
+	case end:
+		return 1 << 62
+	case literal:
+		h := fnv.New64a()
+		_, _ = h.Write([]byte(s.text))
+		return 1 << (h.Sum64() % 62)
+	}
+	return ^uint64(0)
 }
 
 // literal is the child for a segment, made if there is none.
