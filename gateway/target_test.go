@@ -207,6 +207,7 @@ func TestH12_MatchedIsForwarded(t *testing.T) {
 		"/caf%c3%a9?x=%c3%a9&y": "/caf%C3%A9?x=%c3%a9&y", "/a?": "/a?", "/a??": "/a??", "/a?b;c=1": "", "/a?x=%zz": "",
 		"/a?filter[x]=1&&q=a+b": "/a?filter[x]=1&&q=a+b", "/!$&'()*+,=:@%3a": "/!$&'()*+,=:@%3A", "/a#b": "", `/a\b`: "",
 		"http://other/x%20y?z": "/x%20y?z", "/x?a=%00": "/x?a=%00", "/%25%20": "/%25%20",
+		"/a?" + strings.Repeat("a&", 12000): "/a?" + strings.Repeat("a&", 12000), // more parameters than net/url parses
 	} {
 		got, status := ask(t, edge.Listener.Addr().String(), uri)
 		if want == "" && status != http.StatusBadRequest || want != "" && got != want {
@@ -234,6 +235,24 @@ func ask(t *testing.T, addr, uri string) (string, int) {
 		t.Fatalf("%s: %v", uri, err)
 	}
 	return body.String(), answer.StatusCode
+}
+
+// H12: nothing of the URL that apply writes to is left, whatever it held.
+func TestH12_ApplyOverwrites(t *testing.T) {
+	t.Parallel()
+	for _, uri := range []string{"/a%20b/c", "/a?x=1", "/a?", "/a", "/?x"} {
+		tg, err := freeze(request(t, "GET "+uri+" HTTP/1.1", "h"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		u := &url.URL{Path: "/old", RawPath: "/%6fld", RawQuery: "old=1", ForceQuery: !tg.bare, Opaque: "//old", Fragment: "old"}
+		if tg.bare {
+			u.RawQuery = ""
+		}
+		if tg.apply(u); u.RequestURI() != uri || u.Fragment != "" {
+			t.Errorf("apply of %q gives %q (%+v)", uri, u.RequestURI(), u)
+		}
+	}
 }
 
 func TestTargetHolds(t *testing.T) {
