@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# quickstart.sh : do what the README says, in its order, and look whether it happens: start the demonstration, paste
+# the lines that it prints, call through it; then issuer and edge as two processes with a real Redis between them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tmp=$(mktemp -d)
+group=
+stop() { [ -n "$group" ] && kill -TERM -- "-$group" 2>/dev/null; [ -n "$group" ] && wait "$group" 2>/dev/null; group=; true; }
+trap 'stop; rm -rf "$tmp"' EXIT
+fail() { echo "quickstart: $*" >&2; tail -n 40 "$tmp"/*.log "$tmp"/answers 2>/dev/null >&2; exit 1; }
+
+# block NAME prints the shell block that follows <!-- quickstart: NAME --> in the README.
+block() { awk -v mark="<!-- quickstart: $1 -->" '$0==mark {seen=1; next} seen && /^```sh/ {on=1; next} on && /^```/ {exit} on' README.md; }
+
+# launch NAME MARK starts a block of the README in a process group of its own and waits until it prints MARK.
+launch() {
+  set -m
+  bash -c "$(block "$1")" >"$tmp/$1.log" 2>&1 &
+  group=$!
+  set +m
+  for _ in $(seq 600); do
+    grep -q "$2" "$tmp/$1.log" && return
+    kill -0 "$group" 2>/dev/null || fail "'$(block "$1")' ended early"
+    sleep 0.1
+  done
+  fail "'$(block "$1")' did not print '$2' within a minute"
+}
+
+expect() { grep -q "$1" "$tmp/answers" || fail "the pasted lines did not show $1"; }
+refuse() { ! grep -q "$1" "$tmp/answers" || fail "the pasted lines showed $1"; }
+
+make --no-print-directory build setup
+export PATH="$PWD/bin:$PATH"
+
+echo "quickstart: $(block run)"
+launch run 'Ctrl-C'
+sed -n '/^# 1\./,/Ctrl-C/p' "$tmp/run.log" | grep -v Ctrl-C > "$tmp/paste"
+bash -euo pipefail "$tmp/paste" > "$tmp/answers" 2>&1 || fail "a pasted line failed"
+expect '"service": "orders"'
+expect '"orders-api"'
+expect '"service": "billing"'
+expect '"billing-api"'
+expect '"code":"invalid_token"' # the jti presented as a reference
+refuse 'eyJ'                    # a JWT, anywhere in what the client saw
+echo "quickstart: $(block call)"
+bash -c "$(block call)" > "$tmp/answers" 2>&1 || fail "the call failed"
+expect 'orders-api'
+stop
+
+echo "quickstart: $(block local)"
+launch local 'Ctrl-C stops everything'
+sed -n 's/^  //p' "$tmp/local.log" > "$tmp/paste"
+bash -euo pipefail "$tmp/paste" > "$tmp/answers" 2>&1 || fail "a pasted line failed"
+expect '"orders-api"'
+expect '"billing-api"'
+refuse 'eyJ'
+stop
+echo "quickstart: the README's commands work"
