@@ -2,7 +2,12 @@ package exchange
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -151,3 +156,48 @@ type observer struct {
 }
 
 func (o observer) Observe(v int64, _ ...metric.ObserveOption) { o.p.values[o.name] = v }
+
+// BenchmarkCacheOf100000 looks up grants among 100,000 with two JWTs of 700 bytes, and reports what the process has
+// taken from the system once they are in, garbage of filling included.
+func BenchmarkCacheOf100000(b *testing.B) {
+	const grants = 100_000
+	c, err := newCache(1 << 30)
+	if err != nil {
+		b.Fatal(err)
+	}
+	key := func(i int) cacheKey { return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i))) }
+	mark := new(atomic.Uint64)
+	for i := range grants {
+		id := key(i)
+		jwt := func(kind string) Token { return NewToken((kind + strings.Repeat(hex.EncodeToString(id[:]), 11))[:700]) }
+		plain, err := testContents("manifest", "orders-api", jwt("orders").Reveal(), "billing-api", jwt("billing").Reveal()).appendTo(nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		read, err := readContents(plain)
+		if err != nil {
+			b.Fatal(err)
+		}
+		g := newGrant(manifestClaims{jti: hex.EncodeToString(id[:16]), clientID: "partner-shop"}, read.tokens, id)
+		c.put(id, &entry{grant: g, until: time.Hour, mark: mark, incarnation: unique.Make("a")})
+	}
+	c.entries.CleanUp()
+	if held := c.entries.EstimatedSize(); held != grants {
+		b.Fatalf("%d grants are held, want %d", held, grants)
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	keys := make([]cacheKey, 1<<10)
+	for i := range keys {
+		keys[i] = key(i * 97)
+	}
+	i := 0
+	for b.Loop() {
+		if c.get(keys[i%len(keys)]) == nil {
+			b.Fatal("not there")
+		}
+		i++
+	}
+	b.ReportMetric(float64(m.Sys-m.HeapReleased)/(1<<20), "MiB/process")
+	b.ReportMetric(float64(c.entries.WeightedSize())/(1<<20), "MiB/counted")
+}
