@@ -2,11 +2,11 @@ package store
 
 import "time"
 
-// Quota bounds what one client may hold at a time. A zero field means no bound.
+// Quota bounds what one client may hold at a time. A zero field means no bound; a negative one lets nothing in.
 //
-// A grant counts until the end of its expiry bucket, at most a 16th of its life (or one second) after its expiry, or until
-// it is deleted. Buckets keep the count of a client with any number of grants in some twenty small fields:
-// nothing is kept per grant, and nothing has to be told when a grant expires.
+// A grant counts until it is deleted, or until the end of its expiry bucket: at most a 16th of its life after its
+// expiry. Buckets keep the count of a client with any number of grants in some twenty small fields: nothing is kept
+// per grant, and nothing has to be told when a grant expires.
 type Quota struct {
 	Grants int64
 	Bytes  int64 // of sealed blobs

@@ -186,7 +186,7 @@ func TestRedisSaysItCannot(t *testing.T) {
 	t.Parallel()
 	rows := []struct {
 		name, mend string
-		break_     func(*storetest.Redis)
+		bring      func(*storetest.Redis)
 	}{
 		{"a password is wanted", "mend: Redis wants a password", func(r *storetest.Redis) { r.Do("CONFIG", "SET", "requirepass", "other") }},
 		{"a replica whose primary is away", "", func(r *storetest.Redis) {
@@ -199,7 +199,7 @@ func TestRedisSaysItCannot(t *testing.T) {
 			t.Parallel()
 			server := storetest.StartRedis(t)
 			r := put(t, connect(t, server))
-			row.break_(server)
+			row.bring(server)
 			s := connect(t, server) // connections that were let in before stay so
 			if row.mend != "" {
 				wantUnavailable(t, s, r, row.mend)

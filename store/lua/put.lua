@@ -25,7 +25,7 @@ for i = 1, #buckets, 2 do
   end
 end
 local max_grants, max_bytes = tonumber(ARGV[9]), tonumber(ARGV[10])
-if (max_grants > 0 and grants > max_grants) or (max_bytes > 0 and bytes > max_bytes) then return {jti, 'quota'} end
+if (max_grants ~= 0 and grants > max_grants) or (max_bytes ~= 0 and bytes > max_bytes) then return {jti, 'quota'} end
 
 -- HSET comes first: of a script's writes, a Redis that is out of memory refuses only the first.
 redis.call('HSET', KEYS[1], 'v', '1', 'blob', blob,

@@ -24,6 +24,12 @@ func quotaByNumber(t *testing.T, s Store) {
 	wantErr(t, "put 6 of 5", s.Put(t.Context(), NewRecord(), store.Quota{Grants: 5}), store.ErrQuota)
 }
 
+func quotaBelowNothing(t *testing.T, s Store) {
+	for _, q := range []store.Quota{{Grants: -1}, {Bytes: -1}} {
+		wantErr(t, "put into a negative quota", s.Put(t.Context(), NewRecord(), q), store.ErrQuota)
+	}
+}
+
 func quotaByBytes(t *testing.T, s Store) {
 	of := func(size int) store.Record {
 		r := NewRecord()

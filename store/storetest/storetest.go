@@ -59,6 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"errors hold no values":                             errorsHoldNoValues,
 		"damage is corrupt, never not found":                damage,
 		"quota by number":                                   quotaByNumber,
+		"a negative quota lets nothing in":                  quotaBelowNothing,
 		"quota by bytes":                                    quotaByBytes,
 		"quota is each client's own":                        quotaPerClient,
 		"quota comes back by deletion":                      quotaAfterDelete,
