@@ -2,6 +2,8 @@ package issuer
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -40,7 +42,11 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 	}
 	tokens := make(map[string]exchange.Token, len(g.shares))
 	for _, s := range g.shares {
-		text, err := key.sign(tokenType, i.claims(g, s, subject, handles))
+		claims, err := i.claims(g, s, subject, handles)
+		if err != nil {
+			return exchange.Deposit{}, err
+		}
+		text, err := key.sign(tokenType, claims)
 		if err != nil {
 			return exchange.Deposit{}, err
 		}
@@ -52,7 +58,11 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 		manifest.Shares[s.audience] = exchange.ManifestShare{Scopes: s.scopes, SHA256: sha256.Sum256([]byte(text))}
 	}
 
-	signed, err := key.sign(exchange.ManifestType, manifest.Claims())
+	payload, err := json.Marshal(manifest.Claims())
+	if err != nil {
+		return exchange.Deposit{}, fmt.Errorf("issuer: encode manifest: %w", err)
+	}
+	signed, err := key.sign(exchange.ManifestType, payload)
 	if err != nil {
 		return exchange.Deposit{}, err
 	}
@@ -62,37 +72,43 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 	}, nil
 }
 
-// claims of one audience's token (RFC 9068 §2.2). The configured ones come first, so that even a name that slipped
-// through freezeClaims could not replace one of ours.
-func (i *Issuer) claims(g grant, s share, subject string, h exchange.Handles) jwt.MapClaims {
-	c := make(jwt.MapClaims, len(g.client.claims)+9)
-	for name, value := range g.client.claims {
-		c[name] = value
-	}
-	c["iss"] = i.place.issuer
-	c["sub"] = subject
-	c["aud"] = s.audience // one string, never a list
-	c["client_id"] = g.client.id
-	c["iat"] = g.issuedAt.Unix()
-	c["exp"] = g.expires.Unix()
-	c["jti"] = g.jti
-	if len(s.scopes) > 0 {
-		c["scope"] = strings.Join(s.scopes, " ")
-	}
-	c["handles"] = map[string]string{"client": h.Client, "family": h.Family, "subject": h.Subject}
-	return c
+// accessClaims are the claims of an access token (RFC 9068 §2.2) and our handles. The names are reservedClaims'.
+type accessClaims struct {
+	Issuer   string           `json:"iss"`
+	Subject  string           `json:"sub"`
+	Audience string           `json:"aud"` // one string, never a list
+	ClientID string           `json:"client_id"`
+	IssuedAt int64            `json:"iat"`
+	Expires  int64            `json:"exp"`
+	JTI      string           `json:"jti"`
+	Scope    string           `json:"scope,omitempty"`
+	Handles  exchange.Handles `json:"handles"`
 }
 
-// sign makes a JWS of one class; typ keeps the classes apart (RFC 8725 §3.11).
-func (k *signingKey) sign(typ string, claims map[string]any) (string, error) {
-	t := jwt.Token{
-		Header: map[string]any{"typ": typ, "alg": algorithm, "kid": k.id},
-		Method: jwt.SigningMethodES256,
-		Claims: jwt.MapClaims(claims),
+// claims of one audience's token, with the configured ones behind ours; freezeClaims has seen to it that no name is
+// there twice.
+func (i *Issuer) claims(g grant, s share, subject string, h exchange.Handles) ([]byte, error) {
+	own, err := json.Marshal(accessClaims{
+		Issuer: i.place.issuer, Subject: subject, Audience: s.audience, ClientID: g.client.id,
+		IssuedAt: g.issuedAt.Unix(), Expires: g.expires.Unix(), JTI: g.jti,
+		Scope: strings.Join(s.scopes, " "), Handles: h,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("issuer: encode claims: %w", err)
 	}
-	text, err := t.SignedString(k.private())
+	own = append(own[:len(own)-1], g.client.claims...)
+	return append(own, '}'), nil
+}
+
+// sign makes a JWS of one class; typ keeps the classes apart (RFC 8725 §3.11). The header is the same for all of a
+// class, and neither typ nor a key id has a character that JSON would escape.
+func (k *signingKey) sign(typ string, payload []byte) (string, error) {
+	encode := base64.RawURLEncoding
+	header := `{"alg":"` + algorithm + `","kid":"` + k.id + `","typ":"` + typ + `"}`
+	text := encode.EncodeToString([]byte(header)) + "." + encode.EncodeToString(payload)
+	signature, err := jwt.SigningMethodES256.Sign(text, k.private())
 	if err != nil {
 		return "", fmt.Errorf("issuer: sign %s: %w", typ, err)
 	}
-	return text, nil
+	return text + "." + encode.EncodeToString(signature), nil
 }

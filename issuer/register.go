@@ -29,7 +29,7 @@ type client struct {
 	grants   []string
 	shares   map[string][]string // audience → scopes that it may have, sorted
 	defaults []string
-	claims   map[string]json.RawMessage // in each of its JWTs
+	claims   []byte // configured ones, as they stand in each of its JWTs: `,"name":value` for each
 	ttl      time.Duration
 	quota    quota
 }
@@ -86,7 +86,7 @@ func (r *register) addClient(id string, in Client, c Config) (faults []error) {
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
 	out := &client{
 		id: id, secret: in.Secret, grants: slices.Clone(in.GrantTypes), defaults: slices.Clone(in.DefaultAudiences),
-		shares: map[string][]string{}, claims: map[string]json.RawMessage{}, ttl: in.TTL, quota: quota{in.MaxGrants, in.MaxBytes},
+		shares: map[string][]string{}, ttl: in.TTL, quota: quota{in.MaxGrants, in.MaxBytes},
 	}
 	if id == "" || len(id) > maxClientID || strings.ContainsFunc(id, unprintable) || (in.ID != "" && in.ID != id) {
 		fault("not an id for a client: use up to %d characters of printable ASCII without spaces", maxClientID)
@@ -131,22 +131,20 @@ func (r *register) addClient(id string, in Client, c Config) (faults []error) {
 
 // freezeClaims encodes the configured claims once. A name that a registered claim, one of ours or an earlier one has
 // is refused, also in other letters: some JSON readers take "SUB" for "sub", and package verifier takes neither.
-func freezeClaims(in map[string]any) (map[string]json.RawMessage, []error) {
-	var faults []error
+func freezeClaims(in map[string]any) (out []byte, faults []error) {
 	taken := reservedClaims()
-	out := make(map[string]json.RawMessage, len(in))
 	for _, name := range slices.Sorted(maps.Keys(in)) {
 		if name == "" || slices.ContainsFunc(taken, func(r string) bool { return strings.EqualFold(r, name) }) {
 			faults = append(faults, fmt.Errorf("claim %q is set by the issuer alone, or twice: choose another name", name))
 			continue
 		}
 		taken = append(taken, name)
-		value, err := json.Marshal(in[name])
+		one, err := json.Marshal(map[string]any{name: in[name]})
 		if err != nil {
 			faults = append(faults, fmt.Errorf("claim %q cannot be written as JSON", name))
 			continue
 		}
-		out[name] = value
+		out = append(append(out, ','), one[1:len(one)-1]...)
 	}
 	return out, faults
 }
