@@ -105,7 +105,7 @@ func TestManyIssuersCreateOneRing(t *testing.T) {
 	})
 }
 
-// Two issuers rotate every hour for six hours, one mints while the other rotates. A verifier that asks for the key set
+// Two issuers rotate every hour, three times; one mints while the other rotates. A verifier that asks for the key set
 // once a minute and at no other time, behind a cache of another minute, never meets a key that it does not know.
 func TestK2_RotationUnderLoadFailsNoVerification(t *testing.T) {
 	t.Parallel()
@@ -130,7 +130,7 @@ func TestK2_RotationUnderLoadFailsNoVerification(t *testing.T) {
 		}
 		var alive []issuedToken
 		keys := map[string]bool{}
-		for minute := range 6 * 60 {
+		for minute := range 200 {
 			for _, k := range []*kit{one, two} {
 				raw := k.jwt(t, k.token(t, shop()).AccessToken, "orders-api")
 				alive = append(alive, issuedToken{raw, time.Now().Add(9 * time.Minute)})
@@ -155,8 +155,8 @@ func TestK2_RotationUnderLoadFailsNoVerification(t *testing.T) {
 				}
 			}
 		}
-		if len(keys) < 6 {
-			t.Errorf("%d keys signed in 6 hours, want one for each hour: nothing rotated", len(keys))
+		if len(keys) < 4 {
+			t.Errorf("%d keys signed in 200 minutes, want one for each hour", len(keys))
 		}
 		if n := len(two.keeper.kept.Load().ring.keys); n > 3 {
 			t.Errorf("the ring has %d keys: retired ones do not leave", n)
@@ -276,10 +276,7 @@ func TestWhatAWriterOfTheStorePutsThereIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	signs := k.activeKey(t)
-	another, err := newRing(time.Now(), time.Minute).with(newSigningKey(active, testNow), newSigningKey(next, testNow)), error(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	another := newRing(time.Now(), time.Minute)
 	another.version = forced.version
 	sameVersion, err := another.seal(k.keeper.sealing)
 	if err != nil {

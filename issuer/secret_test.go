@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/big"
 	"strings"
 	"testing"
 )
@@ -68,11 +69,16 @@ func TestSecretsCannotBePrinted(t *testing.T) {
 	hash := hashed(t, shopSecret)
 	keys := sealingKeys(t, 0x41)
 	ring := newRing(testNow, 0)
-	sum, index, private := hash.hash().sum, ring.index(), ring.in(active).private().D
+	sum, index := hash.hash().sum, ring.index()
+	raw, err := ring.in(active).private().Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := new(big.Int).SetBytes(raw)
 	secrets := []string{
 		shopSecret, hex.EncodeToString([]byte(shopSecret)), hex.EncodeToString(sum[:]), decimals(sum[:6]),
 		"AAAAAAAA", "65 65 65 65", "41414141", "0x41, 0x41", decimals(index[:6]), hex.EncodeToString(index[:6]),
-		private.String(), private.Text(16), fmt.Sprint(uint64(private.Bits()[1])),
+		private.String(), private.Text(16), decimals(raw[:6]), fmt.Sprint(uint64(private.Bits()[1])),
 	}
 	config := Config{Sealing: keys, Clients: map[string]Client{"c": {Secret: hash}}}
 	inside := struct {
@@ -88,7 +94,7 @@ func TestSecretsCannotBePrinted(t *testing.T) {
 		if text, err := json.Marshal(v); err == nil {
 			shown += string(text)
 		}
-		logger.Info("x", "v", v)
+		logger.LogAttrs(t.Context(), slog.LevelInfo, "x", slog.Any("v", v))
 		for _, s := range secrets {
 			if strings.Contains(shown+log.String(), s) {
 				t.Errorf("%T shows %q", v, s)
