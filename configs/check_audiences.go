@@ -4,6 +4,9 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
+
+	"github.com/coatcheck/coatcheck/exchange"
 )
 
 func (b *builder) checkAudiences() {
@@ -12,6 +15,9 @@ func (b *builder) checkAudiences() {
 	for _, name := range slices.Sorted(maps.Keys(b.file.Audiences)) {
 		a := b.file.Audiences[name]
 		b.checkName("an audience", "audiences", name)
+		if name == exchange.ManifestAudience {
+			b.doc.fault(b.doc.key("audiences", name), "audience %q is the edge itself; choose another name", name)
+		}
 		for _, scope := range slices.Sorted(maps.Keys(a.Scopes)) {
 			path := []any{"audiences", name, "scopes", scope}
 			b.checkName("a scope", path...)
@@ -24,7 +30,7 @@ func (b *builder) checkAudiences() {
 		if !b.set(path...) {
 			continue
 		}
-		if u, err := url.Parse(a.Resource); err != nil || !u.IsAbs() || u.Fragment != "" {
+		if u, err := url.Parse(a.Resource); err != nil || !u.IsAbs() || strings.Contains(a.Resource, "#") {
 			b.faultAt(path, "%q is not an absolute URI without fragment (RFC 8707 §2), such as https://orders.example.com", b.shown(path...))
 		}
 		if other, again := resource[a.Resource]; again {

@@ -10,11 +10,13 @@ import (
 	"github.com/coatcheck/coatcheck/exchange"
 )
 
-// reservedClaims decide something about a token (RFC 7519 §4.1, RFC 8693 §4, RFC 9068 §2.2, OpenID Connect Core §2), or are
-// ours. A client that could set one would speak for somebody else. Compared without case, because many JSON decoders do.
+// reservedClaims say who, for whom, until when, by what proof and on whose behalf (RFC 7519 §4.1, RFC 7800 §3, RFC 8693 §4,
+// RFC 9068 §2.2, RFC 9396 §9, OpenID Connect Core §2), or are ours. A client that could set one would speak for somebody
+// else. Compared without case, because many JSON decoders do. The issuer refuses them too; here they have a place.
 var reservedClaims = []string{
-	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "handles", "cnf", "act", "may_act",
-	"auth_time", "acr", "amr", "azp", "nonce", "sid", "at_hash", "c_hash", "s_hash", "events", "version", "shares",
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "cnf", "act", "may_act",
+	"auth_time", "acr", "amr", "azp", "nonce", "sid", "at_hash", "c_hash", "s_hash", "events",
+	"authorization_details", "token_introspection", "handles", "version", "shares",
 }
 
 const maxClaims = exchange.MaxToken / 2 // bytes of JSON; the rest of a JWT is the signature and our own claims
@@ -101,10 +103,17 @@ func (b *builder) checkClientAudiences(id string, c ClientSection) {
 }
 
 func (b *builder) checkClaims(id string, c ClientSection) {
+	taken := map[string]bool{}
 	for _, claim := range slices.Sorted(maps.Keys(c.Claims)) {
-		if slices.Contains(reservedClaims, strings.ToLower(claim)) {
-			b.doc.fault(b.doc.key("clients", id, "claims", claim), "clients.%s.claims: %q is decided by the issuer; choose another name", word(id), claim)
+		folded := strings.ToLower(claim)
+		key := b.doc.key("clients", id, "claims", claim)
+		switch {
+		case claim == "" || slices.Contains(reservedClaims, folded):
+			b.doc.fault(key, "clients.%s.claims: %q is decided by the issuer; choose another name", word(id), claim)
+		case taken[folded]:
+			b.doc.fault(key, "clients.%s.claims: %q is there in other letters too, and some services could not tell them apart; keep one", word(id), clip(claim))
 		}
+		taken[folded] = true
 	}
 	text, err := json.Marshal(c.Claims)
 	if err != nil || len(text) > maxClaims {

@@ -1,5 +1,7 @@
 package configs
 
+//go:generate go -C ../tools run ./schema
+
 // File is the YAML file. Every key is optional unless its comment says required; what a role needs beyond
 // that is said by the checks. Unknown keys, duplicate keys and wrong types are faults.
 type File struct {

@@ -32,7 +32,7 @@ func (d *Duration) read(text string) error {
 		days, rest = "0", text
 	}
 	n, err := strconv.ParseUint(days, 10, 16)
-	if err != nil {
+	if err != nil || text == "" {
 		return errDuration
 	}
 	var part time.Duration
