@@ -118,6 +118,9 @@ func TestJWKSDiscovery(t *testing.T) {
 		{"keys over http", testIssuer, map[string]stubAnswer{
 			metadataPath: respond(200, metadata(testIssuer, "http://auth.example.com"+keysPath)),
 		}, "another origin"},
+		{"keys over http at the same port", testIssuer + ":8443", map[string]stubAnswer{
+			metadataPath: respond(200, metadata(testIssuer+":8443", "http://auth.example.com:8443"+keysPath)),
+		}, "another origin"},
 		{"keys in a file", testIssuer, map[string]stubAnswer{
 			metadataPath: respond(200, metadata(testIssuer, "file:///etc/keys")),
 		}, "not an absolute https URL"},

@@ -177,7 +177,8 @@ func (j *JWKS) probe(id string) (f *flight, own bool, err error) {
 }
 
 // await waits for a flight and answers by the set that is published then. A flight that failed changes nothing:
-// a key that we had is still good, one that we had not is a question without an answer.
+// a key that we had is still good, one that we had not is a question without an answer. Who gives up waiting gets
+// no key at all.
 func (j *JWKS) await(ctx context.Context, f *flight, id string) (Key, error) {
 	var failed error
 	if f != nil {

@@ -188,6 +188,22 @@ func TestJWKSStaleKeysDoNotBlock(t *testing.T) {
 	})
 }
 
+// Who cannot wait for the issuer after an idle time gets no key, rather than one that may be withdrawn.
+func TestJWKSOverdueKeyIsNotHandedToTheImpatient(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		issuer := newIssuer(testKeys().es)
+		j := issuer.jwks(t, verifier.JWKSConfig{})
+		wantKey(t, j, "es256-a", nil)
+		issuer.set(keysPath, hang)
+		time.Sleep(time.Hour)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if k, err := j.Key(ctx, "es256-a"); !errors.Is(err, verifier.ErrKeysUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Key with a second to wait = %v, %v; want ErrKeysUnavailable", k, err)
+		}
+	})
+}
+
 func TestJWKSWaitersHonourTheirOwnContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		gate := make(chan struct{})
