@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"maps"
 	"strings"
@@ -117,6 +118,8 @@ func TestWriterOfTheStoreForgesNothing(t *testing.T) {
 		{"manifest without a version", func(d *draft) { k.claim(d, "version", nil) }, exchange.ReasonTampered},
 		{"manifest with a claim that version 1 does not have", func(d *draft) { k.claim(d, "only_on_sundays", true) }, exchange.ReasonTampered},
 		{"manifest whose name differs in case", func(d *draft) { k.claim(d, "jti", nil); k.claim(d, "JTI", d.manifest.JTI) }, exchange.ReasonTampered},
+		{"manifest with a null", func(d *draft) { k.claim(d, "iat", json.RawMessage("null")) }, exchange.ReasonTampered},
+		{"manifest without its handles", func(d *draft) { k.claim(d, "handles", nil) }, exchange.ReasonTampered},
 		{"manifest without a client", func(d *draft) { d.manifest.ClientID = "" }, exchange.ReasonTampered},
 		{"genuine manifest of another grant", func(d *draft) {
 			d.manifest, d.tokens = victim.manifest, victim.tokens

@@ -18,7 +18,7 @@ import (
 )
 
 func testEntry(seq uint64, incarnation string, drops uint64) *entry {
-	g := newGrant(manifestClaims{jti: "jti", clientID: "c"}, map[string]Token{"a": NewToken("t")}, [32]byte{})
+	g := newGrant(manifestClaims{JTI: "jti", ClientID: "c"}, map[string]Token{"a": NewToken("t")}, [32]byte{})
 	return &entry{grant: g, seq: seq, incarnation: unique.Make(incarnation), drops: drops, until: time.Hour, mark: new(atomic.Uint64)}
 }
 
@@ -178,7 +178,7 @@ func BenchmarkCacheOf100000(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		g := newGrant(manifestClaims{jti: hex.EncodeToString(id[:16]), clientID: "partner-shop"}, read.tokens, id)
+		g := newGrant(manifestClaims{JTI: hex.EncodeToString(id[:16]), ClientID: "partner-shop"}, read.tokens, id)
 		c.put(id, &entry{grant: g, until: time.Hour, mark: mark, incarnation: unique.Make("a")})
 	}
 	c.entries.CleanUp()

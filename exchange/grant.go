@@ -37,30 +37,30 @@ const bearer = "Bearer "
 // are no more of them than the issuer has configured.
 func newGrant(m manifestClaims, tokens map[string]Token, sealed [sha256.Size]byte) *Grant {
 	var text strings.Builder
-	size := len(m.jti)
+	size := len(m.JTI)
 	for _, t := range tokens {
 		size += len(bearer) + t.text.size
 	}
 	text.Grow(size)
-	text.WriteString(m.jti)
+	text.WriteString(m.JTI)
 	audiences := slices.Sorted(maps.Keys(tokens))
 	for _, a := range audiences {
 		text.WriteString(bearer)
 		text.WriteString(tokens[a].Reveal())
 	}
 
-	g := &Grant{client: unique.Make(m.clientID), expires: m.expires, sealed: sealed, shares: make([]Share, len(audiences))}
+	g := &Grant{client: unique.Make(m.ClientID), expires: m.Expires, sealed: sealed, shares: make([]Share, len(audiences))}
 	g.weight = entryCost + uint32(size) + uint32(len(audiences))*uint32(unsafe.Sizeof(Share{}))
 	rest := text.String()
 	cut := func(n int) (part string) {
 		part, rest = rest[:n], rest[n:]
 		return part
 	}
-	g.jti = cut(len(m.jti))
+	g.jti = cut(len(m.JTI))
 	for i, a := range audiences {
 		g.shares[i] = Share{
 			audience:      unique.Make(a),
-			scope:         unique.Make(m.shares[a].Scope),
+			scope:         unique.Make(m.Shares[a].Scope),
 			authorization: hide(cut(len(bearer) + tokens[a].text.size)),
 		}
 	}

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -45,7 +46,8 @@ type ManifestShare struct {
 	SHA256 [sha256.Size]byte // of that audience's token
 }
 
-// Claims are the JWT claims of the manifest, ready for the issuer to sign.
+// Claims are the JWT claims of the manifest, ready for the issuer to sign: these and no others, as encoding/json writes
+// them.
 func (m Manifest) Claims() map[string]any {
 	shares := make(map[string]shareClaims, len(m.Shares))
 	for audience, s := range m.Shares {
@@ -55,31 +57,35 @@ func (m Manifest) Claims() map[string]any {
 		}
 	}
 	return map[string]any{
-		"iss":       m.Issuer,
 		"aud":       ManifestAudience,
-		"jti":       m.JTI,
-		"iat":       m.IssuedAt.Unix(),
-		"exp":       m.ExpiresAt.Unix(),
-		"version":   manifestVersion,
 		"client_id": m.ClientID,
+		"exp":       m.ExpiresAt.Unix(),
 		"handles":   m.Handles,
+		"iat":       m.IssuedAt.Unix(),
+		"iss":       m.Issuer,
+		"jti":       m.JTI,
 		"shares":    shares,
+		"version":   manifestVersion,
 	}
 }
 
-// shareClaims is one member of `shares`.
+// manifestClaims is the payload of a manifest as it is read. The order of the fields is that of the names, in which
+// encoding/json writes the map of Claims: see readManifest.
+type manifestClaims struct {
+	Audience string                 `json:"aud"`
+	ClientID string                 `json:"client_id"`
+	Expires  int64                  `json:"exp"`
+	Handles  Handles                `json:"handles"`
+	IssuedAt int64                  `json:"iat"`
+	Issuer   string                 `json:"iss"`
+	JTI      string                 `json:"jti"`
+	Shares   map[string]shareClaims `json:"shares"`
+	Version  int                    `json:"version"`
+}
+
 type shareClaims struct {
 	Scope  string `json:"scope"`
 	SHA256 string `json:"sha256"`
-}
-
-// manifestClaims is the payload of a manifest as it is read.
-type manifestClaims struct {
-	issuer, audience, jti, clientID string
-	issuedAt, expires               int64
-	version                         int
-	handles                         Handles
-	shares                          map[string]shareClaims
 }
 
 // verifyManifest decides whether opened contents are a grant under that jti, and refuses otherwise. It checks, in
@@ -87,7 +93,7 @@ type manifestClaims struct {
 //
 //  1. signature by a key of the issuer, typ, iss, aud, exp (the verifier): who wrote the record into the store, and
 //     owns a reference to seal it under, still cannot sign
-//  2. version 1, and no claim that version 1 does not have
+//  2. version 1, and nothing but what version 1 has, written as it is written
 //  3. jti is the key of the record, client_id is there
 //  4. exp is the expiry that was sealed beside the manifest
 //  5. the audiences of the shares are exactly those of the tokens, and each token has its share's hash
@@ -116,67 +122,36 @@ func (x *Exchange) verifyManifest(ctx context.Context, jti string, c contents, e
 	return m, nil
 }
 
-// readManifest is strict: a claim that version 1 does not have may be one that must not be ignored.
+// readManifest is strict: what it has read it writes again, and compares. Nothing that encoding/json forgives comes back
+// the same: a claim that version 1 does not have (it may be one that must not be ignored), a name twice or in another
+// case, a null, broken UTF-8.
 func readManifest(payload []byte) (m manifestClaims, err error) {
-	var handles json.RawMessage
-	var shares map[string]json.RawMessage
-	err = readObject(payload, map[string]any{
-		"iss": &m.issuer, "aud": &m.audience, "jti": &m.jti, "iat": &m.issuedAt, "exp": &m.expires,
-		"version": &m.version, "client_id": &m.clientID, "handles": &handles, "shares": &shares,
-	})
-	if err == nil {
-		h := &m.handles
-		err = readObject(handles, map[string]any{"client": &h.Client, "family": &h.Family, "subject": &h.Subject})
+	if err := json.Unmarshal(payload, &m); err != nil {
+		return m, errors.New("manifest: not the claims of a manifest") // the decoder's error would quote them
 	}
-	m.shares = make(map[string]shareClaims, len(shares))
-	for audience, text := range shares {
-		var s shareClaims
-		if err == nil {
-			err = readObject(text, map[string]any{"scope": &s.Scope, "sha256": &s.SHA256})
-		}
-		m.shares[audience] = s
+	if m.Version != manifestVersion {
+		return m, fmt.Errorf("manifest: version %d: want %d", m.Version, manifestVersion)
 	}
-	switch {
-	case err != nil:
-		return m, errors.New("manifest: not the claims of a manifest") // a decoder's error quotes them
-	case m.version != manifestVersion:
-		return m, fmt.Errorf("manifest: version %d: want %d", m.version, manifestVersion)
+	if again, err := json.Marshal(m); err != nil || !bytes.Equal(again, payload) {
+		return m, errors.New("manifest: not as version 1 is written")
 	}
 	return m, nil
-}
-
-// readObject fills fields from an object that has exactly their names. encoding/json alone would drop a name that it
-// does not know, and take "JTI" for "jti". That no name is there twice the verifier has seen to.
-func readObject(text []byte, fields map[string]any) error {
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(text, &members); err != nil {
-		return err
-	}
-	if len(members) != len(fields) {
-		return errors.New("unknown or missing names")
-	}
-	for name, into := range fields {
-		if err := json.Unmarshal(members[name], into); err != nil { // nil, if missing, is an error too
-			return err
-		}
-	}
-	return nil
 }
 
 // holdsFor are the checks 3 to 5 of verifyManifest.
 func (m manifestClaims) holdsFor(jti string, tokens map[string]Token, expires time.Time) error {
 	switch {
-	case m.jti != jti:
+	case m.JTI != jti:
 		return errors.New("manifest: jti is not the key of the record")
-	case m.clientID == "":
+	case m.ClientID == "":
 		return errors.New("manifest: no client")
-	case m.expires != expires.Unix():
+	case m.Expires != expires.Unix():
 		return errors.New("manifest: exp is not the expiry of the record")
-	case len(m.shares) != len(tokens):
+	case len(m.Shares) != len(tokens):
 		return errors.New("manifest: shares and tokens differ in number")
 	}
 	for audience, token := range tokens {
-		if m.shares[audience].SHA256 != tokenHash(token) { // "" for a share that is not there
+		if m.Shares[audience].SHA256 != tokenHash(token) { // "" for a share that is not there
 			return fmt.Errorf("manifest: token for %q is not the one signed for", audience)
 		}
 	}
