@@ -147,6 +147,25 @@ func TestRequestTimeoutCutsABody(t *testing.T) {
 	}
 }
 
+// Who is refused need not be waited for: net/http would read what is left of his body, for ever, before it answers.
+func TestRefusedBodyThatNeverComes(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	for _, header := range []string{"X: y", bearer("bad"), "Transfer-Encoding: chunked"} {
+		conn := h.dial()
+		defer conn.Close()
+		if header[0] != 'T' {
+			header += "\r\nContent-Length: 10"
+		}
+		fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n%s\r\n\r\n", header)
+		r := bufio.NewReader(conn)
+		a := h.read(r, "POST")
+		if _, err := r.ReadByte(); a.status != 401 || err == nil {
+			t.Errorf("%q and no body: %d and then %v, want 401 and the connection closed", header, a.status, err)
+		}
+	}
+}
+
 // A client that goes away is its own doing: neither the upstream nor the edge is counted as broken.
 func TestClientThatGoesAway(t *testing.T) {
 	t.Parallel()

@@ -117,6 +117,7 @@ func (e *Edge) end(v *visit) {
 	if v.timer != nil {
 		v.timer.Stop()
 	}
+	v.body.leave()
 	took := time.Since(v.start)
 	o := v.outcome()
 	e.meter.record(o, took, v.swapTook)
