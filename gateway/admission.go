@@ -35,7 +35,6 @@ func (e *Edge) readmit(v *visit, r *http.Request) *refusal {
 	if !v.target.holds(r) {
 		return &refusal{code: codeHandler}
 	}
-	delete(r.Header, "Authorization")
 	if err := scrub(r.Header); err != nil {
 		return &refusal{code: codeInternal, err: err} // the client's header was well-formed; a handler's is not
 	}

@@ -79,18 +79,23 @@ func TestUseHandlersNeverSeeAReference(t *testing.T) {
 		c.Request.Header.Set("X-Tenant", "acme")
 		c.Request.Header.Set("Authorization", "Bearer forged")
 		c.Request.Header.Set("X-Forwarded-For", "6.6.6.6")
+		c.Request.Header.Set("X-User", "root")
 		c.Header("X-Answer", "added")
 	})
 	g := h.full()
 	a := h.get("/orders/1", bearer(g.reference))
 	r := h.one()
-	if r.header.Get("X-Tenant") != "acme" || r.header.Get("Authorization") != "Bearer "+g.jwt["orders-api"] || r.header.Get("X-Forwarded-For") != "127.0.0.1" {
+	if r.header.Get("X-User") != "" || r.header.Get("X-Tenant") != "acme" || r.header.Get("Authorization") != "Bearer "+g.jwt["orders-api"] || r.header.Get("X-Forwarded-For") != "127.0.0.1" {
 		t.Errorf("upstream got %v", r.header)
 	}
 	if a.header.Get("X-Answer") != "added" {
 		t.Errorf("client got %v, want X-Answer", a.header)
 	}
 	absent(t, "handler", seen.String(), g.reference, g.jwt["orders-api"])
+	h.get("/docs/1")
+	if got := h.one().header["Authorization"]; got != nil {
+		t.Errorf("public route: upstream got Authorization %q of a handler", got)
+	}
 }
 
 func TestUseHandlerThatChangesTheTargetIs500(t *testing.T) {
