@@ -34,7 +34,7 @@ func (b *builder) checkClients() {
 		b.checkGrantTypes(id, c)
 		b.checkClientAudiences(id, c)
 		b.checkClaims(id, c)
-		if b.checkLife(c.TTL, "clients", id, "ttl"); time.Duration(c.TTL) > b.maxTTL() {
+		if b.checkLife(c.TTL, "clients", id, "ttl"); time.Duration(c.TTL) > b.maxTTL() && b.livesRead() {
 			b.faultAt([]any{"clients", id, "ttl"}, "is longer than tokens.max_ttl (%v), after which edges refuse every reference; raise that, or shorten this", b.maxTTL())
 		}
 		if path := []any{"clients", id, "max_grants"}; b.set(path...) && c.MaxGrants < 1 {

@@ -32,8 +32,14 @@ func (b *builder) checkListen() {
 	}
 	b.checkTLS()
 	for i, text := range l.TrustedProxies {
-		if _, err := parsePrefix(text); err != nil && b.set("listen", "trusted_proxies", i) {
-			b.faultAt([]any{"listen", "trusted_proxies", i}, "%q is neither an address nor a network; write 10.1.2.3 or 10.0.0.0/8", b.shown("listen", "trusted_proxies", i))
+		at, ok := b.placed("listen", "trusted_proxies", i)
+		prefix, err := parsePrefix(text)
+		switch {
+		case !ok:
+		case err != nil:
+			b.doc.fault(at.node, "%s: %q is neither an address nor a network; write 10.1.2.3 or 10.0.0.0/8", at.label, at.shown)
+		case prefix.Bits() == 0:
+			b.doc.fault(at.node, "%s: %q believes everybody, so that callers choose the address that limits and logs see; name your balancers", at.label, at.shown)
 		}
 	}
 }

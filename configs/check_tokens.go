@@ -21,7 +21,7 @@ func (b *builder) checkTokens() {
 	}
 	b.checkLife(t.TTL, "tokens", "ttl")
 	b.checkLife(t.MaxTTL, "tokens", "max_ttl")
-	if b.set("tokens", "max_ttl") && t.MaxTTL > 0 && t.MaxTTL < Duration(b.ttl()) {
+	if b.set("tokens", "max_ttl") && t.MaxTTL > 0 && t.MaxTTL < Duration(b.ttl()) && b.livesRead() {
 		b.faultAt([]any{"tokens", "max_ttl"}, "is shorter than tokens.ttl (%v), so that edges would refuse live references; raise it", b.ttl())
 	}
 	b.checkSecret("stamp_keys", "tokens")
@@ -71,4 +71,9 @@ func (b *builder) ttl() time.Duration {
 
 func (b *builder) maxTTL() time.Duration {
 	return max(time.Duration(b.file.Tokens.MaxTTL), b.ttl())
+}
+
+// livesRead: neither life is broken, so that comparing with them makes sense.
+func (b *builder) livesRead() bool {
+	return !b.doc.unread[b.doc.find("tokens", "ttl")] && !b.doc.unread[b.doc.find("tokens", "max_ttl")]
 }
