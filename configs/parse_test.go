@@ -1,6 +1,7 @@
 package configs_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -68,10 +69,12 @@ func TestAnUnknownRoleIsAnError(t *testing.T) {
 func FuzzLoad(f *testing.F) {
 	f.Add(whole)
 	for file := range samples {
-		f.Add(readText(f, file))
+		f.Add(sampleText(f, file, "${env:SECRETS}"))
 	}
-	for _, text := range []string{"version: 1\n<<: *a\n", "? [a]\n: {b: &c [*c]}\n", "version: 1\nstore: {redis: {url: \"${env:X}\"}}\n",
-		"clients: {a: {claims: {b: [.nan, .inf, 0x1p-2, ~, !!binary x]}}}", "routes: [{match: \"GET /{a}/{b...}\"}, {match: \"/{$}\"}]"} {
+	for _, text := range []string{
+		"version: 1\n<<: *a\n", "? [a]\n: {b: &c [*c]}\n", "version: 1\nstore: {redis: {url: \"${env:X}\"}}\n",
+		"clients: {a: {claims: {b: [.nan, .inf, 0x1p-2, ~, !!binary x]}}}", "routes: [{match: \"GET /{a}/{b...}\"}, {match: \"/{$}\"}]",
+	} {
 		f.Add(text)
 	}
 	dir := secrets(f)
@@ -83,8 +86,12 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
+		var faults configs.Faults
+		if !errors.As(err, &faults) {
+			t.Fatalf("%v of type %T for %q, want configs.Faults", err, err, text)
+		}
 		lines := strings.Count(text, "\n") + 1
-		for _, fault := range err.(configs.Faults) {
+		for _, fault := range faults {
 			if fault.Line < 1 || fault.Line > lines || fault.Column < 1 || fault.Column > len(text)+2 || strings.Contains(fault.What, "\n") {
 				t.Fatalf("fault %+v is not inside the %d lines of %q, or is not one line", fault, lines, text)
 			}

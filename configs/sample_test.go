@@ -1,7 +1,7 @@
 package configs_test
 
 import (
-	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -19,17 +19,22 @@ var samples = map[string]map[string]string{
 		"KEK": key("k"), "STAMP_KEYS": key("s") + "\n" + key("t"),
 	},
 	"../deployments/local/coatcheck.yaml": {"METRICS": "127.0.0.1:8092"},
+	"../benchmarks/conf/coatcheck.yaml":   nil,
 }
 
-// sample loads a shipped file, with its secret files put where the test may write.
+var secretPath = regexp.MustCompile(`(_file: )(/run/secrets/|/etc/coatcheck/|secrets/|run/)?`)
+
+// sampleText is a shipped file with its secret files in dir, and with what the load lab fills in.
+func sampleText(t testing.TB, file, dir string) string {
+	t.Helper()
+	text := strings.NewReplacer("@PORT@", "8110", "@METRICS@", "8111", "@LEASE@", "500ms").Replace(readText(t, file))
+	return secretPath.ReplaceAllString(text, "${1}"+dir+"/")
+}
+
 func sample(t *testing.T, file string, role configs.Role) (*configs.Loaded, error) {
 	t.Helper()
 	dir := secrets(t)
-	text := strings.NewReplacer(
-		"/run/secrets/", dir+"/", "/etc/coatcheck/", dir+"/",
-		"_file: secrets/", "_file: "+dir+"/", "_file: run/", "_file: "+dir+"/",
-	).Replace(readText(t, file))
-	return loadText(t, dir, text, role, samples[file])
+	return loadText(t, dir, sampleText(t, file, dir), role, samples[file])
 }
 
 func TestEverySampleLoads(t *testing.T) {
@@ -39,7 +44,7 @@ func TestEverySampleLoads(t *testing.T) {
 			if file == "minimal.yaml" && role != configs.RoleAll {
 				continue // its store is memory
 			}
-			t.Run(filepath.Base(file)+" as "+string(role), func(t *testing.T) {
+			t.Run(file+" as "+string(role), func(t *testing.T) {
 				t.Parallel()
 				l, err := sample(t, file, role)
 				if err != nil {
