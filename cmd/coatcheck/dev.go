@@ -109,7 +109,7 @@ func devServices(p *process, l *configs.Loaded, d *devListeners) ([]service, err
 		return nil, err
 	}
 	return []service{
-		{name: "gateway", listener: d.edge, handler: p.edge},
+		{name: "gateway", listener: d.edge, handler: p.edge, streams: true},
 		{name: "issuer", listener: d.issuer, handler: p.issuer, last: true}, // demo services still fetch its keys
 		{name: "orders", listener: d.orders, handler: orders, last: true},
 		{name: "billing", listener: d.billing, handler: billing, last: true},

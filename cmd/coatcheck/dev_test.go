@@ -17,7 +17,7 @@ import (
 // startDev starts `coatcheck dev` and waits for its banner. Its state goes into a directory of its own.
 func startDev(t *testing.T, args ...string) (dev *processtest.Process, environ []string) {
 	t.Helper()
-	environ = []string{"XDG_RUNTIME_DIR=" + t.TempDir()}
+	environ = []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
 	dev = processtest.Start(t, environ, append([]string{"dev"}, args...)...)
 	processtest.Eventually(t, "coatcheck dev prints its banner", func() bool {
 		if dev.Ended() {
@@ -94,9 +94,9 @@ func TestDevStartsAndLeavesNothing(t *testing.T) {
 	if _, err := os.Stat(state); !os.IsNotExist(err) {
 		t.Errorf("%s is still there after the end: %v", state, err)
 	}
-	left, err := filepath.Glob(filepath.Join(os.TempDir(), "coatcheck-dev-*"))
-	if err != nil || len(left) > 0 && t.Failed() {
-		t.Errorf("left behind: %v %v", left, err)
+	_, tmp, _ := strings.Cut(environ[1], "=")
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("left behind in the directory for temporary files: %v %v", left, err)
 	}
 }
 

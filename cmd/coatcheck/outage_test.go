@@ -72,9 +72,24 @@ func TestOutages(t *testing.T) {
 		return a.Status == http.StatusOK
 	})
 	client.Ready(metrics)
+
+	issuer = lab.StartIssuer()
+	client.Ready(issuer.Address("metrics"))
+	before := lab.Orders.Last(t).JWT()
+	reference = lab.Token(client)
+	swaps("with a reference from an issuer that was started again")
+	if after := lab.Orders.Last(t).JWT(); header(before) != header(after) {
+		t.Errorf("the restarted issuer signs with another key: header %s, before %s", header(after), header(before))
+	}
 	if code := edge.Terminate(); code != exitOK {
 		t.Errorf("the edge ended with %d after SIGTERM, want 0:\n%s", code, edge.Stderr)
 	}
+}
+
+// header is the part of a JWT that names its key.
+func header(jwt string) string {
+	h, _, _ := strings.Cut(jwt, ".")
+	return h
 }
 
 // TestStartsInAnyOrder: an edge that is first says 503 and why, and serves as soon as the others are there.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/pprof"
 	"os"
@@ -12,6 +13,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 )
+
+// closeWithin is how long the last spans may take to leave.
+const closeWithin = 5 * time.Second
 
 // Run serves until ctx ends, then drains. Background work goes on while requests finish, and ends after them.
 func (p *process) Run(ctx context.Context, services []service) error {
@@ -31,13 +35,18 @@ func (p *process) Run(ctx context.Context, services []service) error {
 	}
 	served := serve(serving, p.log, func() { p.ready.draining.Store(true) }, services)
 	stop()
-	return errors.Join(served, work.Wait(), p.close())
+	err := errors.Join(served, work.Wait())
+	p.close()
+	return err
 }
 
-func (p *process) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+// close lets go of what is left. A collector or a store that is away at the end is not this process's failure.
+func (p *process) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	return errors.Join(p.tel.Close(ctx), p.store.Close())
+	if err := errors.Join(p.tel.Close(ctx), p.store.Close()); err != nil {
+		p.log.LogAttrs(ctx, slog.LevelWarn, "close", slog.String("error", err.Error()))
+	}
 }
 
 // ops is the handler of the metrics listener: everything about the process, nothing about requests.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -84,7 +83,7 @@ func readyJSON(reasons []unready) []byte {
 	body, err := json.Marshal(struct {
 		Ready   bool      `json:"ready"`
 		Reasons []unready `json:"reasons"`
-	}{len(reasons) == 0, slices.Concat([]unready{}, reasons)})
+	}{len(reasons) == 0, append([]unready{}, reasons...)})
 	if err != nil {
 		panic("coatcheck: internal error: readiness does not marshal: " + err.Error())
 	}

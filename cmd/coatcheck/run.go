@@ -94,7 +94,7 @@ func (p *process) open(ctx context.Context, l *configs.Loaded, profiles bool) ([
 		addr string
 		service
 	}{
-		{l.Listen.Gateway, service{name: "gateway", handler: p.edge, tls: l.TLS}},
+		{l.Listen.Gateway, service{name: "gateway", handler: p.edge, tls: l.TLS, streams: true}},
 		{l.Listen.Issuer, service{name: "issuer", handler: p.issuer, tls: l.TLS}},
 		{l.Listen.Metrics, service{name: "metrics", handler: p.ops(profiles), last: true}},
 	}

@@ -11,11 +11,19 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/gateway"
+	"golang.org/x/net/netutil"
 	"golang.org/x/sync/errgroup"
 )
 
 // drainGrace is how long requests in flight may take to finish after the process was told to stop.
 const drainGrace = 15 * time.Second
+
+// Limits of a listener, beside those of gateway.Server.
+const (
+	maxConnections = 16_384           // at a time; more wait in the system's queue until one closes
+	readWithin     = 10 * time.Second // a whole request, body included; not on the edge, which bounds each read itself
+	writeWithin    = 60 * time.Second // an answer; not on the edge, which bounds each write itself
+)
 
 // service is one open listener and what answers on it.
 type service struct {
@@ -23,7 +31,18 @@ type service struct {
 	listener net.Listener
 	handler  http.Handler
 	tls      *tls.Config // nil: plain HTTP
+	streams  bool        // bounds bodies and answers itself, because they may be streams
 	last     bool        // stops after all others, so that /readyz still says why while they drain
+}
+
+func (s service) server(log *slog.Logger) *http.Server {
+	srv := gateway.Server(s.handler)
+	srv.TLSConfig = s.tls
+	srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // handshakes and resets: the peer's doing
+	if !s.streams {
+		srv.ReadTimeout, srv.WriteTimeout = readWithin, writeWithin
+	}
+	return srv
 }
 
 // serve answers on all services until ctx ends, then drains them: no new connections, requests in flight finish
@@ -34,9 +53,7 @@ func serve(ctx context.Context, log *slog.Logger, draining func(), services []se
 	var first, last []*http.Server
 	var group errgroup.Group
 	for _, s := range services {
-		srv := gateway.Server(s.handler)
-		srv.TLSConfig = s.tls
-		srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // handshakes and resets: the peer's doing
+		srv := s.server(log)
 		if s.last {
 			last = append(last, srv)
 		} else {
@@ -57,11 +74,12 @@ func serve(ctx context.Context, log *slog.Logger, draining func(), services []se
 }
 
 func accept(srv *http.Server, s service) error {
+	listener := netutil.LimitListener(s.listener, maxConnections)
 	var err error
 	if s.tls != nil {
-		err = srv.ServeTLS(s.listener, "", "")
+		err = srv.ServeTLS(listener, "", "")
 	} else {
-		err = srv.Serve(s.listener)
+		err = srv.Serve(listener)
 	}
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil

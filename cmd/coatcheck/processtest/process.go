@@ -2,6 +2,7 @@ package processtest
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -32,8 +33,8 @@ func Start(t testing.TB, environ []string, args ...string) *Process {
 func start(t testing.TB, environ []string, name string, args ...string) *Process {
 	t.Helper()
 	p := &Process{Stdout: &Output{}, Stderr: &Output{}, t: t, done: make(chan struct{})}
-	// Not CommandContext: the process is ended by Cleanup, after the test's own cleanups that still need it.
-	p.cmd = exec.Command(name, args...) //nolint:noctx // see above
+	// Not the test's context: the process is ended by Cleanup, after the test's own cleanups that still need it.
+	p.cmd = exec.CommandContext(context.Background(), name, args...)
 	p.cmd.Env = slices.Concat([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}, environ)
 	p.cmd.Stdout, p.cmd.Stderr = p.Stdout, p.Stderr
 	if err := p.cmd.Start(); err != nil {
