@@ -30,13 +30,13 @@ func (d *document) parse(data []byte) {
 		d.faultAt(1, 1, "is empty; begin with `version: 1`")
 		return
 	} else if err != nil {
-		d.syntaxFault(err)
+		d.syntaxFault(data, err)
 		return
 	}
 	if err := decoder.Decode(&second); err == nil {
 		d.faultAt(second.Line, second.Column, "a second document begins here; one file holds one configuration: remove it and the `---` before it")
 	} else if !errors.Is(err, io.EOF) {
-		d.syntaxFault(err)
+		d.syntaxFault(data, err)
 	}
 	d.root = first.Content[0]
 	if d.plainYAML(d.root); d.root.Kind != yaml.MappingNode {
@@ -68,7 +68,7 @@ func (d *document) refusedText(data []byte) {
 }
 
 // syntaxFault gives the parser's words, and its position where it has one.
-func (d *document) syntaxFault(err error) {
+func (d *document) syntaxFault(data []byte, err error) {
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {
 		d.faultAt(1, 1, "is not YAML: %v", err)
@@ -81,6 +81,9 @@ func (d *document) syntaxFault(err error) {
 	message := strings.TrimPrefix(le.Message, "yaml: ")
 	if le.ContextMsg != "" {
 		message = le.ContextMsg + ": " + message
+	}
+	if last := bytes.Count(data, []byte("\n")) + 1; at.Line > last { // the parser counts a line end that the file does not have
+		at.Line, at.Column = last, 1
 	}
 	d.faultAt(max(at.Line, 1), max(at.Column, 1), "is not YAML: %s", message)
 }
