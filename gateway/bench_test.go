@@ -13,7 +13,7 @@ import (
 func newDecision(t testing.TB, change ...func(*gateway.Config)) (*gateway.Decision, string) {
 	t.Helper()
 	h := newHouse(t, change...)
-	d, err := gateway.NewDecision(h.edge, httptest.NewRequest(http.MethodGet, "/orders/17?x=1", nil))
+	d, err := gateway.NewDecision(h.edge, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/orders/17?x=1", nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func BenchmarkEdge(b *testing.B) {
 					b.Fatal(err)
 				}
 				_, _ = io.Copy(io.Discard, res.Body)
-				res.Body.Close()
+				_ = res.Body.Close()
 				if res.StatusCode != 200 {
 					b.Fatalf("status %d", res.StatusCode)
 				}

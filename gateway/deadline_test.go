@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -57,14 +58,14 @@ func TestEveryBodyReadHasADeadline(t *testing.T) {
 			slow = min(slow, time.Until(b.start.Add(b.within)))
 		}
 		b = newTestBody(conn, func() error { return io.EOF })
-		if _, err := b.Read(make([]byte, 1)); err != io.EOF || !conn.read.IsZero() || b.stalled() {
+		if _, err := b.Read(make([]byte, 1)); !errors.Is(err, io.EOF) || !conn.read.IsZero() || b.stalled() {
 			t.Errorf("the end gave %v, deadline %v, stalled %v; want EOF, none, false", err, conn.read, b.stalled())
 		}
 		b = newTestBody(conn, func() error {
 			time.Sleep(time.Until(conn.read))
 			return os.ErrDeadlineExceeded
 		})
-		if _, err := b.Read(make([]byte, 1)); err != errSlowBody || !b.stalled() {
+		if _, err := b.Read(make([]byte, 1)); !errors.Is(err, errSlowBody) || !b.stalled() {
 			t.Errorf("a client that pauses too long gave %v and stalled %v, want errSlowBody and true", err, b.stalled())
 		}
 	})

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,7 +17,7 @@ import (
 // and before anything is decided.
 func ExampleEdge_Use() {
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		fmt.Fprintln(w, "tenant", r.Header.Get("X-Tenant"))
+		_, _ = io.WriteString(w, "tenant "+r.Header.Get("X-Tenant"))
 	}))
 	defer service.Close()
 	target, _ := url.Parse(service.URL)
@@ -45,15 +46,15 @@ func ExampleEdge_Use() {
 	front.Start()
 	defer front.Close()
 
-	r, _ := http.NewRequest(http.MethodGet, front.URL+"/docs/start", nil)
+	r, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, front.URL+"/docs/start", nil)
 	r.Header.Set("Authorization", "Bearer some-reference")
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer answer.Body.Close()
 	body, _ := io.ReadAll(answer.Body)
+	_ = answer.Body.Close()
 	fmt.Print(answer.StatusCode, " ", string(body))
 	// Output:
 	// Authorization seen by the handler: 0

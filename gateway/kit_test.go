@@ -97,7 +97,7 @@ func (h *house) openExchange() {
 		h.t.Fatal(err)
 	}
 	stampKey := make([]byte, 32)
-	rand.Read(stampKey)
+	_, _ = rand.Read(stampKey) // never fails
 	stamper, err := exchange.NewStamper("cck", time.Hour, stampKey)
 	if err != nil {
 		h.t.Fatal(err)
@@ -220,28 +220,44 @@ func (h *house) send(method, target, body string, header ...string) answer {
 	if body != "" {
 		header = append(header, "Content-Length: "+itoa(len(body)))
 	}
-	conn := h.dial()
-	defer conn.Close()
 	head := method + " " + target + " HTTP/1.1\r\nHost: edge.example.com\r\n"
 	for _, line := range header {
 		head += line + "\r\n"
 	}
-	if _, err := io.WriteString(conn, head+"\r\n"+body); err != nil {
-		h.t.Fatalf("write request: %v", err)
-	}
-	return h.read(bufio.NewReader(conn), method)
+	conn, r := h.dial()
+	h.write(conn, head+"\r\n"+body)
+	return h.read(r, method)
 }
 
-func (h *house) dial() net.Conn {
+func (h *house) dial() (net.Conn, *bufio.Reader) {
 	h.t.Helper()
-	conn, err := net.Dial("tcp", h.server.Listener.Addr().String())
+	conn, err := new(net.Dialer).DialContext(h.t.Context(), "tcp", h.server.Listener.Addr().String())
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	h.t.Cleanup(func() { _ = conn.Close() })
 	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		h.t.Fatal(err)
 	}
-	return conn
+	return conn, bufio.NewReader(conn)
+}
+
+func (h *house) write(conn net.Conn, text string) {
+	h.t.Helper()
+	if _, err := io.WriteString(conn, text); err != nil {
+		h.t.Fatalf("write request: %v", err)
+	}
+}
+
+// head reads an answer up to its body: of a 1xx that is all, of others it is all that the test wants.
+func (h *house) head(r *bufio.Reader) (status int, header http.Header) {
+	h.t.Helper()
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		h.t.Fatalf("read answer: %v", err)
+	}
+	_ = res.Body.Close()
+	return res.StatusCode, res.Header
 }
 
 func (h *house) read(r *bufio.Reader, method string) answer {
@@ -255,7 +271,7 @@ func (h *house) read(r *bufio.Reader, method string) answer {
 			continue
 		}
 		body, err := io.ReadAll(res.Body)
-		res.Body.Close()
+		_ = res.Body.Close()
 		for name, values := range res.Trailer {
 			res.Header["Trailer-"+name] = values
 		}

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -80,12 +79,12 @@ func TestUpstreamTrouble(t *testing.T) {
 
 func TestNobodyListensIs502(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	target := &url.URL{Scheme: "http", Host: l.Addr().String()}
-	l.Close()
+	_ = l.Close()
 	h := newHouse(t, func(c *gateway.Config) { c.Upstreams["orders"] = gateway.Upstream{Targets: []*url.URL{target}} })
 	h.refused(h.get("/orders/1", bearer(h.full().reference)), 502, "upstream_error")
 }
@@ -93,11 +92,11 @@ func TestNobodyListensIs502(t *testing.T) {
 // listen serves each connection, once its first line is there, and closes it.
 func listen(t *testing.T, serve func(net.Conn)) *url.URL {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -105,7 +104,7 @@ func listen(t *testing.T, serve func(net.Conn)) *url.URL {
 				return
 			}
 			go func() {
-				defer c.Close()
+				defer func() { _ = c.Close() }()
 				_, _ = bufio.NewReader(c).ReadString('\n')
 				serve(c)
 			}()
@@ -123,12 +122,10 @@ func TestRequestTimeout(t *testing.T) {
 	if a := h.get("/orders/1", bearer(g.reference)); a.code() != "upstream_timeout" {
 		t.Errorf("slow upstream: %d %s, want upstream_timeout", a.status, a.body)
 	}
-	conn := h.dial()
-	defer conn.Close()
-	fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n%s\r\nContent-Length: 10\r\n\r\nfive.", bearer(g.reference))
-	r := bufio.NewReader(conn)
+	conn, r := h.dial()
+	h.write(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n"+bearer(g.reference)+"\r\nContent-Length: 10\r\n\r\nfive.")
 	a := h.read(r, "POST")
-	if _, err := r.ReadByte(); a.status != 408 || a.code() != "request_timeout" || err != io.EOF {
+	if _, err := r.ReadByte(); a.status != 408 || a.code() != "request_timeout" || !errors.Is(err, io.EOF) {
 		t.Errorf("slow client: %d %s and then %v, want request_timeout and the connection closed", a.status, a.body, err)
 	}
 }
@@ -152,13 +149,11 @@ func TestRefusedBodyThatNeverComes(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	for _, header := range []string{"X: y", bearer("bad"), "Transfer-Encoding: chunked"} {
-		conn := h.dial()
-		defer conn.Close()
+		conn, r := h.dial()
 		if header[0] != 'T' {
 			header += "\r\nContent-Length: 10"
 		}
-		fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n%s\r\n\r\n", header)
-		r := bufio.NewReader(conn)
+		h.write(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n"+header+"\r\n\r\n")
 		a := h.read(r, "POST")
 		if _, err := r.ReadByte(); a.status != 401 || err == nil {
 			t.Errorf("%q and no body: %d and then %v, want 401 and the connection closed", header, a.status, err)
@@ -175,10 +170,10 @@ func TestClientThatGoesAway(t *testing.T) {
 		close(arrived)
 		<-r.Context().Done()
 	})
-	conn := h.dial()
-	fmt.Fprintf(conn, "GET /orders/1 HTTP/1.1\r\nHost: e\r\n%s\r\n\r\n", bearer(h.full().reference))
+	conn, _ := h.dial()
+	h.write(conn, "GET /orders/1 HTTP/1.1\r\nHost: e\r\n"+bearer(h.full().reference)+"\r\n\r\n")
 	<-arrived
-	conn.Close()
+	_ = conn.Close()
 	if e := h.log.entry(t, 0); e["decision"] != "allow" || e["reason"] != "client_gone" || e["status"] != 499.0 {
 		t.Errorf("log says %v, want allow, client_gone", e)
 	}
@@ -263,12 +258,10 @@ func TestServerHasEveryLimit(t *testing.T) {
 func TestNoCleartextHTTP2(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
-	conn := h.dial()
-	defer conn.Close()
-	fmt.Fprint(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil || res.StatusCode < 400 {
-		t.Errorf("preface was answered with %v, %v; want an HTTP/1.1 refusal", res, err)
+	conn, r := h.dial()
+	h.write(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00")
+	if status, _ := h.head(r); status < 400 {
+		t.Errorf("preface was answered with %d; want an HTTP/1.1 refusal", status)
 	}
 	h.nothing()
 }

@@ -155,7 +155,7 @@ func TestTrace(t *testing.T) {
 	}
 	var attributes strings.Builder
 	for _, kv := range span.Attributes() {
-		attributes.WriteString(string(kv.Key) + "=" + kv.Value.Emit() + "\n")
+		attributes.WriteString(string(kv.Key) + "=" + kv.Value.String() + "\n")
 	}
 	for _, want := range []string{"http.route=/orders/{rest...}", "http.response.status_code=200", "coatcheck.decision=allow", "coatcheck.jti=" + g.jti} {
 		if !strings.Contains(attributes.String(), want+"\n") {

@@ -130,7 +130,7 @@ func (s *service) diagnose(ctx context.Context, v *visit, err error) *refusal {
 		return &refusal{code: codeBodyTooLarge}
 	case errors.Is(err, errSlowBody), v.body.stalled():
 		return &refusal{code: codeClientSlow}
-	case cause == errTooLong:
+	case errors.Is(cause, errTooLong):
 		s.edge.meter.upstreamTrouble(s.name, troubleTimeout)
 		return &refusal{code: codeUpstreamTimeout}
 	case cause != nil:
@@ -150,7 +150,7 @@ func (s *service) diagnose(ctx context.Context, v *visit, err error) *refusal {
 // connection break, never a whole answer.
 func (v *visit) interrupted(ctx context.Context) *refusal {
 	switch cause := context.Cause(ctx); {
-	case cause == errTooLong:
+	case errors.Is(cause, errTooLong):
 		return &refusal{code: codeUpstreamTimeout}
 	case cause != nil, v.answer.failed != nil:
 		return &refusal{code: codeClientGone}

@@ -1,9 +1,8 @@
 package gateway_test
 
 import (
-	"bufio"
 	"compress/gzip"
-	"fmt"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -231,13 +230,11 @@ func TestH8_NoSecondRequestAfterAChunkedOne(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	g := h.full()
-	conn := h.dial()
-	defer conn.Close()
-	fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n%s\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+
-		"GET /docs/smuggled HTTP/1.1\r\nHost: e\r\n\r\n", bearer(g.reference))
-	r := bufio.NewReader(conn)
+	conn, r := h.dial()
+	h.write(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n"+bearer(g.reference)+"\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"+
+		"GET /docs/smuggled HTTP/1.1\r\nHost: e\r\n\r\n")
 	a := h.read(r, "POST")
-	if _, err := r.ReadByte(); err != io.EOF {
+	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("after answer %d the connection gave %v, want it closed", a.status, err)
 	}
 	for _, seen := range h.service.requests() {
@@ -259,13 +256,10 @@ func TestH6_InformationalAnswers(t *testing.T) {
 		w.Header().Del("Link")
 		w.WriteHeader(404)
 	})
-	conn := h.dial()
-	defer conn.Close()
-	fmt.Fprintf(conn, "GET /orders/1 HTTP/1.1\r\nHost: e\r\n%s\r\n\r\n", bearer(g.reference))
-	r := bufio.NewReader(conn)
-	hint, err := http.ReadResponse(r, nil)
-	if err != nil || hint.StatusCode != 103 || hint.Header.Get("Link") == "" || hint.Header.Get("Gateway-Error") != "" {
-		t.Fatalf("first came %v, %v; want the 103 with its Link alone", hint, err)
+	conn, r := h.dial()
+	h.write(conn, "GET /orders/1 HTTP/1.1\r\nHost: e\r\n"+bearer(g.reference)+"\r\n\r\n")
+	if status, hint := h.head(r); status != 103 || hint.Get("Link") == "" || hint.Get("Gateway-Error") != "" {
+		t.Fatalf("first came %d %v; want the 103 with its Link alone", status, hint)
 	}
 	final := h.read(r, "GET")
 	want := http.Header{"X-Request-Id": final.header["X-Request-Id"], "Content-Length": {"0"}, "Date": final.header["Date"]}
@@ -292,14 +286,10 @@ func TestH6_RefusedBeforeContinue(t *testing.T) {
 // firstStatus is what a client that waits for 100 is told, before it has sent its body.
 func (h *house) firstStatus(header string) int {
 	h.t.Helper()
-	conn := h.dial()
-	defer conn.Close()
-	fmt.Fprintf(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n%s\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n", header)
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		h.t.Fatalf("%s: %v", header, err)
-	}
-	return res.StatusCode
+	conn, r := h.dial()
+	h.write(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n"+header+"\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+	status, _ := h.head(r)
+	return status
 }
 
 // H11: repeated end-to-end fields keep their order, and what is nobody's business passes.

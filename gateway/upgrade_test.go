@@ -1,8 +1,7 @@
 package gateway_test
 
 import (
-	"bufio"
-	"fmt"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -42,15 +41,12 @@ func TestH4_WebSocketPassesBothWays(t *testing.T) {
 	h := newHouse(t)
 	h.service.answers(switchTo("websocket"))
 	g := h.full()
-	conn := h.dial()
-	defer conn.Close()
-	fmt.Fprintf(conn, "GET /socket HTTP/1.1\r\nHost: edge\r\n%s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n", bearer(g.reference))
-	r := bufio.NewReader(conn)
-	res, err := http.ReadResponse(r, nil)
-	if err != nil || res.StatusCode != 101 || res.Header.Get("Upgrade") != "websocket" {
-		t.Fatalf("handshake: %v, %v; want 101", res, err)
+	conn, r := h.dial()
+	h.write(conn, "GET /socket HTTP/1.1\r\nHost: edge\r\n"+bearer(g.reference)+"\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\n")
+	if status, header := h.head(r); status != 101 || header.Get("Upgrade") != "websocket" {
+		t.Fatalf("handshake: %d %v; want 101", status, header)
 	}
-	fmt.Fprint(conn, "ping\n")
+	h.write(conn, "ping\n")
 	if line, err := r.ReadString('\n'); line != "PING\n" || err != nil {
 		t.Errorf("through the socket came %q, %v; want PING", line, err)
 	}
@@ -85,7 +81,7 @@ func switchTo(protocol string) http.HandlerFunc {
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		head := "HTTP/1.1 101 Switching Protocols\r\n"
 		if protocol != "" {
 			head += "Connection: Upgrade\r\nUpgrade: " + protocol + "\r\n"
@@ -105,20 +101,17 @@ func TestWebSocketEndsWithItsGrant(t *testing.T) {
 		if err != nil {
 			return
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 		_, _ = rw.ReadByte() // waits for the edge to hang up
 	})
 	g := h.issue(map[string][]string{"orders-api": nil}, time.Second)
-	conn := h.dial()
-	defer conn.Close()
-	fmt.Fprintf(conn, "GET /socket HTTP/1.1\r\nHost: edge\r\n%s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", bearer(g.reference))
-	r := bufio.NewReader(conn)
-	res, err := http.ReadResponse(r, nil)
-	if err != nil || res.StatusCode != 101 {
-		t.Fatalf("handshake: %v, %v; want 101", res, err)
+	conn, r := h.dial()
+	h.write(conn, "GET /socket HTTP/1.1\r\nHost: edge\r\n"+bearer(g.reference)+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	if status, _ := h.head(r); status != 101 {
+		t.Fatalf("handshake: %d; want 101", status)
 	}
-	if _, err := r.ReadByte(); err != io.EOF {
+	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("socket of a grant of one second gave %v, want its end", err)
 	}
 }

@@ -134,7 +134,7 @@ func (e *Edge) end(v *visit) {
 
 // recovered reports whether the connection must be cut, because part of an answer is already on its way.
 func (v *visit) recovered(p any) (cut bool) {
-	if p == http.ErrAbortHandler {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		return true // whoever panicked has said why
 	}
 	v.logPanic(p)
