@@ -1,0 +1,80 @@
+package configs_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/coatcheck/coatcheck/configs"
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestInertKeysAreWarnings: the sample loads from the first day, and says what has no effect yet and why that is safe.
+func TestInertKeysAreWarnings(t *testing.T) {
+	t.Parallel()
+	l, err := sample(t, "coatcheck.example.yaml", configs.RoleAll)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range l.Warnings {
+		key, reason, _ := strings.Cut(w.What, " has no effect: ")
+		got = append(got, key)
+		if w.Line == 0 || w.Column == 0 || reason == "" {
+			t.Errorf("warning %v: want a place and a reason", w)
+		}
+	}
+	want := []string{"listen.admin", "revocation.journal", "revocation.issuers"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	if l.Listen.Admin != "" {
+		t.Errorf("listen.admin is %q, want none: nothing may listen there", l.Listen.Admin)
+	}
+}
+
+func TestWhatCanNeverBeUsedIsAWarning(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(whole, "upstreams:\n", "  billing-api: {scopes: {\"invoices:read\": Read invoices}}\nupstreams:\n  billing: {url: \"http://127.0.0.1:9001\"}\n", 1)
+	l, err := loadText(t, secrets(t), text, configs.RoleAll, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, w := range l.Warnings {
+		got = append(got, w.What)
+	}
+	want := []string{
+		`no route leads to audience "billing-api"; its tokens are of no use at the edge`,
+		`no client may have audience "billing-api"; its routes let nobody through`,
+		`no route leads to upstream "billing"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+}
+
+// TestDefaultsAndSwitches: what is absent is left to the rooms' defaults, and what is off is off.
+func TestDefaultsAndSwitches(t *testing.T) {
+	t.Parallel()
+	least, err := sample(t, "minimal.yaml", configs.RoleAll)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if least.Gateway.BadReferencesPerAddress != 0 || least.Gateway.PerClient != 0 || least.Exchange.Lease != 0 {
+		t.Errorf("absent limits: %v, %v, lease %v; want 0 for the rooms' defaults", least.Gateway.BadReferencesPerAddress, least.Gateway.PerClient, least.Exchange.Lease)
+	}
+	if least.Issuer.TTL != 10*time.Minute || least.Issuer.RotateEvery != 30*24*time.Hour || !least.Telemetry.LogJSON || !least.Telemetry.Prometheus || least.Telemetry.Sample != 0 {
+		t.Errorf("defaults: ttl %v, rotate_every %v, telemetry %+v", least.Issuer.TTL, least.Issuer.RotateEvery, least.Telemetry)
+	}
+	dev, err := sample(t, "development.yaml", configs.RoleAll)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if dev.Gateway.BadReferencesPerAddress >= 0 || dev.Gateway.PerClient != 5 || dev.Gateway.MaxBody != 64<<10 {
+		t.Errorf("bad_references off: %v; per_client 5/s: %v; body 64KiB: %v", dev.Gateway.BadReferencesPerAddress, dev.Gateway.PerClient, dev.Gateway.MaxBody)
+	}
+	if c := dev.Issuer.Clients["batch"]; c.TTL != time.Hour || c.MaxGrants != 5 || dev.Telemetry.Sample != 1 || dev.Telemetry.LogJSON {
+		t.Errorf("client batch: ttl %v, max_grants %v; telemetry %+v", c.TTL, c.MaxGrants, dev.Telemetry)
+	}
+}
