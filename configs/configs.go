@@ -25,7 +25,7 @@
 // # Secrets
 //
 // Secrets stand in files of their own (`…_file`), or come in as ${env:NAME}; one written into the YAML is refused.
-// A secret file is regular, at most 64 KiB, and closed to everyone but its owner and, for reading, its group. Key files
+// A secret file is regular, at most 1 MiB, and closed to everyone but its owner and, for reading, its group. Key files
 // hold one standard base64 key of 32 bytes a line; the first is used, all are accepted, so a rotation is two edits.
 package configs
 
