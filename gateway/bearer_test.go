@@ -183,6 +183,21 @@ func flip(c byte) string {
 	return "A"
 }
 
+// The audience alone is enough to be refused: a route without scopes is not open to another audience's grant.
+func TestGrantForAnotherAudienceIs403(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	g := h.issue(map[string][]string{"orders-api": {"orders:read"}}, time.Minute)
+	a := h.get("/v1/any", bearer(g.reference))
+	h.refused(a, 403, "insufficient_scope")
+	if c := a.header.Get("WWW-Authenticate"); strings.Contains(c, " scope=") {
+		t.Errorf("challenge %q names scopes, the route has none", c)
+	}
+	if e := h.log.entry(t, 0); e["reason"] != "audience" || e["jti"] != g.jti {
+		t.Errorf("log says %v, want reason audience and the jti", e)
+	}
+}
+
 // A scope is asked for on every route and request, also when the cache has just answered for another.
 func TestPolicyIsAskedOnCacheHits(t *testing.T) {
 	t.Parallel()

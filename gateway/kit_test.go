@@ -55,6 +55,7 @@ func standard() []routes.Route {
 		{Name: "orders-options", Match: "OPTIONS /orders/{rest...}", Upstream: "orders", Audience: "orders-api", Scopes: []string{"orders:read"}},
 		{Name: "both", Match: "GET /both", Upstream: "orders", Audience: "orders-api", Scopes: []string{"orders:read", "orders:write"}},
 		{Name: "billing", Match: "GET /v1/invoices", Upstream: "orders", Audience: "billing-api", Scopes: []string{"invoices:read"}, StripPrefix: "/v1"},
+		{Name: "billing-any", Match: "GET /v1/any", Upstream: "orders", Audience: "billing-api"},
 		{Name: "docs", Match: "GET /docs/{rest...}", Upstream: "orders", Public: true},
 		{Name: "any", Match: "/any", Upstream: "orders", Audience: "orders-api"},
 		{Name: "socket", Match: "GET /socket", Upstream: "orders", Audience: "orders-api", WebSocket: true},
