@@ -149,6 +149,46 @@ func TestLaggingFillIsNeverUsedAfterADrop(t *testing.T) {
 	})
 }
 
+// The flight from before a drop lands first: the one that took its place goes on to be joined.
+func TestFlightThatWasReplacedLeavesItsSuccessorAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t, func(c *exchange.Config) { c.Lease = time.Hour })
+		d, raw := k.issue()
+		releaseFirst := k.held()
+		first := k.swapLater(t.Context(), raw)
+		synctest.Wait()
+		k.edge.Drop(d.manifest.JTI)
+		release := k.held()
+		second := k.swapLater(t.Context(), raw)
+		synctest.Wait()
+		releaseFirst()
+		synctest.Wait() // the first has come too late, and waits for the second
+		third := k.swapLater(t.Context(), raw)
+		synctest.Wait()
+		release()
+		for _, swap := range []<-chan swapped{first, second, third} {
+			if got := <-swap; got.err != nil {
+				t.Errorf("Swap: %v", got.err)
+			}
+		}
+		if takes := k.records.takes.Load(); takes != 2 {
+			t.Errorf("%d takes, want 2: one before the drop and one after it", takes)
+		}
+	})
+}
+
+// A swap that missed the cache just before a flight filled it.
+func TestSwapTooLateForItsFlightFindsTheAnswer(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, func(c *exchange.Config) { c.Lease = time.Hour })
+	d, raw := k.issue()
+	k.swap(raw, exchange.SourceMiss)
+	if err := exchange.Ask(k.edge, d.reference); err != nil || k.records.takes.Load() != 1 {
+		t.Errorf("error %v after %d takes, want none after 1", err, k.records.takes.Load())
+	}
+}
+
 // A lease runs from the asking: an answer that took longer than that is worth nothing.
 func TestAnswerLaterThanItsLeaseIsNotUsed(t *testing.T) {
 	t.Parallel()
