@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/coatcheck/coatcheck/routes"
 	"github.com/gin-gonic/gin"
@@ -245,6 +247,36 @@ func TestUnknownSwapErrorIs503(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(c *gateway.Config) { c.Swapper = failing{} })
 	h.refused(h.get("/orders/1", bearer("x")), 503, "temporarily_unavailable")
+}
+
+// A grant that has expired lets nobody in, even if whoever swaps believes that it lives.
+func TestExpiredGrantIsRefusedAtTheEdge(t *testing.T) {
+	t.Parallel()
+	var s remembering
+	h := newHouse(t, func(c *gateway.Config) {
+		s.Swapper = c.Swapper
+		c.Swapper = &s
+	})
+	g := h.issue(map[string][]string{"orders-api": {"orders:read"}}, time.Second)
+	eventually(t, "a grant of a second is refused", func() bool { return h.get("/orders/1", bearer(g.reference)).code() == "invalid_token" })
+	if e := h.log.entries(t); e[0]["reason"] != "swapped" || e[len(e)-1]["reason"] != "expired" {
+		t.Errorf("log says %v, want first swapped and in the end expired", h.log)
+	}
+}
+
+// remembering swaps once, and then says the same for ever.
+type remembering struct {
+	gateway.Swapper
+	grant atomic.Pointer[exchange.Grant]
+}
+
+func (s *remembering) Swap(ctx context.Context, raw string) (*exchange.Grant, exchange.Source, error) {
+	if g := s.grant.Load(); g != nil {
+		return g, exchange.SourceHit, nil
+	}
+	g, source, err := s.Swapper.Swap(ctx, raw)
+	s.grant.Store(g)
+	return g, source, err
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {

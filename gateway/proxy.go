@@ -66,8 +66,7 @@ func (s *service) rewrite(p *httputil.ProxyRequest) {
 	to, out := s.upstream.next(), p.Out
 	v.target.without(v.route.StripPrefix).apply(out.URL) // the query too: ReverseProxy drops parts that it cannot parse
 	out.URL.Scheme, out.URL.Host = to.Scheme, to.Host
-	out.Host = ""     // the target's own name
-	out.Trailer = nil // announced by the client, never delivered
+	out.Host = "" // the target's own name
 	h := out.Header
 	h["X-Forwarded-For"] = []string{v.caller.chain}
 	h["X-Forwarded-Host"] = []string{p.In.Host}
@@ -88,13 +87,12 @@ func (s *service) receive(res *http.Response) error {
 	v, _ := visitOf(res.Request.Context())
 	upgraded := res.StatusCode == http.StatusSwitchingProtocols
 	if upgraded && (upgradeOf(res.Request.Header) == "" || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket")) {
-		return errUpgrade // a 101 out of the blue would be a tunnel past every decision
+		return errUpgrade // a tunnel past every decision; refused here, for ReverseProxy's own check leaves the connection open
 	}
 	if upgraded || isEventStream(res.Header) {
 		v.stream()
 	}
 	dropManaged(res.Header)
-	dropManaged(res.Trailer)
 	v.sign(v.answer.Header()) // again, for ReverseProxy clears the header after a 1xx
 	return nil
 }

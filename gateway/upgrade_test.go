@@ -62,10 +62,19 @@ func TestH4_UnaskedSwitchIsABadGateway(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	g := h.full()
+	ended := make(chan struct{}, 4)
 	for _, protocol := range []string{"", "h2c", "websocket"} {
-		h.service.answers(switchTo(protocol))
+		h.service.answers(func(w http.ResponseWriter, r *http.Request) {
+			switchTo(protocol)(w, r)
+			ended <- struct{}{}
+		})
 		if a := h.get("/orders/1", bearer(g.reference)); a.code() != "upstream_error" {
 			t.Errorf("upstream switches to %q unasked: %d %q, want upstream_error", protocol, a.status, a.body)
+		}
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Errorf("upstream switches to %q unasked: its connection stays open", protocol)
 		}
 	}
 	h.service.answers(switchTo("h2c"))
