@@ -65,8 +65,14 @@ func TestF2_Proto(t *testing.T) {
 		said []string
 		want string
 	}{
-		{"10.0.0.1:1", false, []string{"https"}, "https"}, {"10.0.0.1:1", true, []string{"http"}, "http"}, {"10.0.0.1:1", true, nil, "https"}, {"10.0.0.1:1", false, []string{"https", "http"}, "http"},
-		{"10.0.0.1:1", false, []string{"https, http"}, "http"}, {"10.0.0.1:1", false, []string{"javascript"}, "http"}, {"1.1.1.1:1", false, []string{"https"}, "http"}, {"1.1.1.1:1", true, []string{"http"}, "https"},
+		{"10.0.0.1:1", false, []string{"https"}, "https"},
+		{"10.0.0.1:1", true, []string{"http"}, "http"},
+		{"10.0.0.1:1", true, nil, "https"},
+		{"10.0.0.1:1", false, []string{"https", "http"}, "http"},
+		{"10.0.0.1:1", false, []string{"https, http"}, "http"},
+		{"10.0.0.1:1", false, []string{"javascript"}, "http"},
+		{"1.1.1.1:1", false, []string{"https"}, "http"},
+		{"1.1.1.1:1", true, []string{"http"}, "https"},
 	} {
 		r := &http.Request{RemoteAddr: c.peer, Header: http.Header{"X-Forwarded-Proto": c.said}}
 		if c.tls {

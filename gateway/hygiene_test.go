@@ -123,8 +123,17 @@ func TestH2_HopByHopNeverPasses(t *testing.T) {
 func TestH4_OnlyWebSocketIsAnUpgrade(t *testing.T) {
 	t.Parallel()
 	for _, lines := range [][]string{
-		{"Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x"}, {"Connection: Upgrade", "Upgrade: H2C"}, {"Connection: upgrade", "Upgrade: h2c, websocket"}, {"Connection: upgrade", "Upgrade: websocket, h2c"},
-		{"Connection: upgrade", "Upgrade: TLS/1.0"}, {"Connection: upgrade", "Upgrade: websocket/13"}, {"Upgrade: websocket"}, {"Connection: keep-alive", "Upgrade: websocket"}, {"Connection: upgrade"}, {"Connection: upgrade", "Upgrade:"}, {"Connection: xupgrade", "Upgrade: websocket"},
+		{"Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: x"},
+		{"Connection: Upgrade", "Upgrade: H2C"},
+		{"Connection: upgrade", "Upgrade: h2c, websocket"},
+		{"Connection: upgrade", "Upgrade: websocket, h2c"},
+		{"Connection: upgrade", "Upgrade: TLS/1.0"},
+		{"Connection: upgrade", "Upgrade: websocket/13"},
+		{"Upgrade: websocket"},
+		{"Connection: keep-alive", "Upgrade: websocket"},
+		{"Connection: upgrade"},
+		{"Connection: upgrade", "Upgrade:"},
+		{"Connection: xupgrade", "Upgrade: websocket"},
 	} {
 		if h := scrubbed(t, lines...); len(h) != 0 || upgradeOf(h) != "" {
 			t.Errorf("%q: %v passed", lines, h)
@@ -171,8 +180,15 @@ func TestH5_MaxForwards(t *testing.T) {
 		method, sent, passed string
 		last, bad            bool
 	}{
-		{"OPTIONS", "", "", false, false}, {"OPTIONS", "0", "0", true, false}, {"OPTIONS", "1", "0", false, false}, {"OPTIONS", "10", "9", false, false}, {"GET", "0", "0", false, false},
-		{"OPTIONS", "-1", "-1", false, true}, {"OPTIONS", "+1", "+1", false, true}, {"OPTIONS", "1e3", "1e3", false, true}, {"OPTIONS", "99999999999", "99999999999", false, true},
+		{"OPTIONS", "", "", false, false},
+		{"OPTIONS", "0", "0", true, false},
+		{"OPTIONS", "1", "0", false, false},
+		{"OPTIONS", "10", "9", false, false},
+		{"GET", "0", "0", false, false},
+		{"OPTIONS", "-1", "-1", false, true},
+		{"OPTIONS", "+1", "+1", false, true},
+		{"OPTIONS", "1e3", "1e3", false, true},
+		{"OPTIONS", "99999999999", "99999999999", false, true},
 	} {
 		h := http.Header{}
 		if c.sent != "" {

@@ -286,8 +286,14 @@ func TestTargetHolds(t *testing.T) {
 func TestTargetWithout(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ path, prefix, want string }{
-		{"/v1/invoices/7", "/v1", "/invoices/7"}, {"/v1/invoices", "/v1/", "/invoices"}, {"/v1", "/v1", "/"}, {"/v1/", "/v1", "/"},
-		{"/a%3Ab/c/d", "/a:b/c", "/d"}, {"/x", "/", "/x"}, {"/x", "", "/x"}, {"/", "/", "/"},
+		{"/v1/invoices/7", "/v1", "/invoices/7"},
+		{"/v1/invoices", "/v1/", "/invoices"},
+		{"/v1", "/v1", "/"},
+		{"/v1/", "/v1", "/"},
+		{"/a%3Ab/c/d", "/a:b/c", "/d"},
+		{"/x", "/", "/x"},
+		{"/x", "", "/x"},
+		{"/", "/", "/"},
 	} {
 		if got := (target{path: c.path}).without(c.prefix).path; got != c.want {
 			t.Errorf("%q without %q = %q, want %q", c.path, c.prefix, got, c.want)

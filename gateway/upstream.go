@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -169,8 +170,8 @@ func (u *upstream) ask(ctx context.Context, t *targetState) error {
 	if err != nil {
 		return fmt.Errorf("ask for health: %w", err)
 	}
-	defer answer.Body.Close()
-	if _, err := io.CopyN(io.Discard, answer.Body, checkBody); err != nil && err != io.EOF {
+	defer func() { _ = answer.Body.Close() }() // read as far as it will be
+	if _, err := io.CopyN(io.Discard, answer.Body, checkBody); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("read health answer: %w", err)
 	}
 	if answer.StatusCode/100 != 2 {

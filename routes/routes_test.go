@@ -158,8 +158,13 @@ func TestNewNamesEveryFault(t *testing.T) {
 		}
 	}
 	for _, r := range []Route{
-		{Match: "GET /v1/invoices/{rest...}", StripPrefix: "/v1"}, {Match: "/v1", StripPrefix: "/v1"}, {Match: "/v1/a:b/{x}", StripPrefix: "/v1/a%3Ab/"}, {Match: "GET \t Api.Example.com/x"},
-		{Match: "[::1]/x", WebSocket: true}, {Match: "/*a/:/{é}"}, {Match: "/", Scopes: []string{"orders:read"}},
+		{Match: "GET /v1/invoices/{rest...}", StripPrefix: "/v1"},
+		{Match: "/v1", StripPrefix: "/v1"},
+		{Match: "/v1/a:b/{x}", StripPrefix: "/v1/a%3Ab/"},
+		{Match: "GET \t Api.Example.com/x"},
+		{Match: "[::1]/x", WebSocket: true},
+		{Match: "/*a/:/{é}"},
+		{Match: "/", Scopes: []string{"orders:read"}},
 	} {
 		r.Name, r.Upstream, r.Audience = "r", "u", "a"
 		if _, err := New([]Route{r}); err != nil {

@@ -47,6 +47,9 @@ bash -c "$(block call)" > "$tmp/answers" 2>&1 || fail "the call failed"
 expect 'orders-api'
 stop
 
+echo "quickstart: check"
+bash -c "$(block check)" > "$tmp/answers" 2>&1 || fail "the sample does not load"
+
 echo "quickstart: $(block local)"
 launch local 'Ctrl-C stops everything'
 sed -n 's/^  //p' "$tmp/local.log" > "$tmp/paste"

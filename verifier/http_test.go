@@ -79,8 +79,13 @@ func TestA2_ErrorsFollowRFC6750(t *testing.T) {
 		{"expired", nil, []string{"Bearer " + expired}, 401, late},
 		{"a scope is missing", []string{"orders:read", "orders:delete"}, []string{"Bearer " + good}, 403, scope},
 		{"expired and a scope is missing", []string{"orders:delete"}, []string{"Bearer " + expired}, 401, late},
-		{"a scope that no token can hold", []string{""}, []string{"Bearer " + good}, 403,
-			bare + `, error="insufficient_scope", error_description="the token lacks a scope", scope=""`},
+		{
+			"a scope that no token can hold",
+			[]string{""},
+			[]string{"Bearer " + good},
+			403,
+			bare + `, error="insufficient_scope", error_description="the token lacks a scope", scope=""`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

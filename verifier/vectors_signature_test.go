@@ -26,8 +26,15 @@ func vectorsEncoding() *vectorFile {
 	}
 	for i, part := range []string{"header", "payload", "signature"} {
 		for _, end := range []struct{ name, text string }{
-			{"padding", "="}, {"two of padding", "=="}, {"a line feed", "\n"}, {"a carriage return", "\r"},
-			{"a space", " "}, {"a NUL", "\x00"}, {"a plus", "+"}, {"a slash", "/"}, {"a wide letter", "é"},
+			{"padding", "="},
+			{"two of padding", "=="},
+			{"a line feed", "\n"},
+			{"a carriage return", "\r"},
+			{"a space", " "},
+			{"a NUL", "\x00"},
+			{"a plus", "+"},
+			{"a slash", "/"},
+			{"a wide letter", "é"},
 		} {
 			f.add(wantInvalid, part+" with "+end.name+" behind", change(i, func(s string) string { return s + end.text }))
 		}
@@ -140,9 +147,16 @@ func vectorsHeaderKeys() *vectorFile {
 		f.add(wantOK, c.name+" is ignored in a good token", k.token(with(k.kid), claims()))
 	}
 	for _, c := range []struct{ name, kid string }{
-		{"a path", `"../../../../dev/null"`}, {"a URL", `"https://evil.example.com/k"`}, {"SQL", `"' OR '1'='1"`},
-		{"a NUL", `"es256-a\u0000"`}, {"a line end", `"es256-a\n"`}, {"empty", `""`}, {"null", `null`}, {"a number", `1`},
-		{"an array", `["es256-a"]`}, {"129 characters", `"` + strings.Repeat("k", 129) + `"`},
+		{"a path", `"../../../../dev/null"`},
+		{"a URL", `"https://evil.example.com/k"`},
+		{"SQL", `"' OR '1'='1"`},
+		{"a NUL", `"es256-a\u0000"`},
+		{"a line end", `"es256-a\n"`},
+		{"empty", `""`},
+		{"null", `null`},
+		{"a number", `1`},
+		{"an array", `["es256-a"]`},
+		{"129 characters", `"` + strings.Repeat("k", 129) + `"`},
 	} {
 		f.add(wantInvalid, "kid is "+c.name, k.token(`{"typ":"at+jwt","alg":"ES256","kid":`+c.kid+`}`, claims()))
 	}

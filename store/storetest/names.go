@@ -64,10 +64,19 @@ func damage(t *testing.T, s Store) {
 	}
 	const clear = "0 1700000000 1900000000 kid client family subject"
 	rows := []struct{ field, value string }{
-		{"v", ""}, {"v", "2"}, {"v", "01"}, {"v", "one"},
-		{"blob", ""}, {"blob", strings.Repeat("x", store.MaxBlob+1)},
-		{"clear", ""}, {"clear", "x" + clear}, {"clear", "-" + clear}, {"clear", clear + " "}, {"clear", clear + " more"},
-		{"clear", strings.TrimSuffix(clear, " subject")}, {"clear", strings.Replace(clear, "client", "a:b", 1)},
+		{"v", ""},
+		{"v", "2"},
+		{"v", "01"},
+		{"v", "one"},
+		{"blob", ""},
+		{"blob", strings.Repeat("x", store.MaxBlob+1)},
+		{"clear", ""},
+		{"clear", "x" + clear},
+		{"clear", "-" + clear},
+		{"clear", clear + " "},
+		{"clear", clear + " more"},
+		{"clear", strings.TrimSuffix(clear, " subject")},
+		{"clear", strings.Replace(clear, "client", "a:b", 1)},
 	}
 	for _, row := range rows {
 		r := NewRecord()
