@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/coatcheck/coatcheck/verifier"
 )
@@ -13,8 +14,8 @@ type demoAnswer struct {
 	Service  string         `json:"service"`
 	Method   string         `json:"method"`
 	Path     string         `json:"path"`
-	Audience []string       `json:"aud"`
-	Scopes   []string       `json:"scope"`
+	Audience string         `json:"aud"`
+	Scope    string         `json:"scope"`
 	JTI      string         `json:"jti"`
 	ClientID string         `json:"client_id"`
 	Claims   map[string]any `json:"claims"` // of the JWT that the edge put in the reference's place
@@ -32,7 +33,7 @@ func newDemo(name, issuer, audience string) (http.Handler, error) {
 		claims, _ := verifier.FromContext(r.Context()) // Require put them there
 		a := demoAnswer{
 			Service: name, Method: r.Method, Path: r.URL.Path,
-			Audience: claims.Audience, Scopes: claims.Scopes, JTI: claims.ID, ClientID: claims.ClientID,
+			Audience: strings.Join(claims.Audience, " "), Scope: strings.Join(claims.Scopes, " "), JTI: claims.ID, ClientID: claims.ClientID,
 		}
 		if err := claims.Decode(&a.Claims); err != nil {
 			http.Error(w, "the claims do not decode", http.StatusInternalServerError)

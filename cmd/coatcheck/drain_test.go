@@ -4,21 +4,24 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/coatcheck/coatcheck/cmd/coatcheck/processtest"
 )
 
-// slowLab has an orders service that answers nothing before release is closed.
-func slowLab(t *testing.T, client *processtest.Client) (lab *processtest.Lab, edge *processtest.Process, release chan struct{}) {
+// slowLab has an orders service that answers nothing before release is called.
+func slowLab(t *testing.T, client *processtest.Client) (lab *processtest.Lab, edge *processtest.Process, release func()) {
 	t.Helper()
-	release = make(chan struct{})
+	gate := make(chan struct{})
+	release = sync.OnceFunc(func() { close(gate) })
 	lab = processtest.New(t, processtest.Options{})
 	lab.Orders.Answer = func(w http.ResponseWriter, _ *http.Request) {
-		<-release
+		<-gate
 		_, _ = io.WriteString(w, "at last")
 	}
+	t.Cleanup(release) // before the service's own, which waits for its requests
 	_, edge = lab.Up(client)
 	return lab, edge, release
 }
@@ -60,7 +63,7 @@ func TestTermDrains(t *testing.T) {
 	if edge.Ended() {
 		t.Fatal("the edge has ended with a request in flight")
 	}
-	close(release)
+	release()
 	if a := <-answers; a.Status != http.StatusOK || a.Body != "at last" {
 		t.Errorf("the request in flight got %d %q, want its whole answer", a.Status, a.Body)
 	}
@@ -84,6 +87,6 @@ func TestSecondSignalExitsAtOnce(t *testing.T) {
 	if code := edge.Wait(); code != exitUnexpected {
 		t.Errorf("the edge ended with %d after two signals, want 1: it has cut a request", code)
 	}
-	close(release)
+	release()
 	<-answers
 }

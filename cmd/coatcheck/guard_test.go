@@ -43,7 +43,7 @@ func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 		if _, err := g.Take(t.Context(), "0123456789abcdef0123456789abcdef"); !errors.Is(err, step.take) {
 			t.Errorf("%s: Take says %v, want %v", step.story, err, step.take)
 		}
-		if step.take == store.ErrUnavailable {
+		if errors.Is(step.take, store.ErrUnavailable) {
 			if err := g.Put(t.Context(), store.Record{}, store.Quota{}); !errors.Is(err, store.ErrUnavailable) {
 				t.Errorf("%s: Put says %v, want %v", step.story, err, store.ErrUnavailable)
 			}

@@ -77,8 +77,8 @@ func (s *seen) service(b *strings.Builder, indent string) {
 		fmt.Fprintf(b, "\n3  The service got nothing. The client read\n%s%s\n", indent, s.body)
 	case json.Unmarshal(s.body, &demo) == nil && demo.JTI != "":
 		fmt.Fprintf(b, "\n3  The service %q got a JWT instead\n", demo.Service)
-		row(b, indent, "aud", strings.Join(demo.Audience, " "))
-		row(b, indent, "scope", strings.Join(demo.Scopes, " "))
+		row(b, indent, "aud", demo.Audience)
+		row(b, indent, "scope", demo.Scope)
 		row(b, indent, "jti", demo.JTI)
 		row(b, indent, "path", demo.Path)
 		for _, name := range slices.Sorted(maps.Keys(demo.Claims)) {
