@@ -73,6 +73,19 @@ func TestOutages(t *testing.T) {
 	})
 	client.Ready(metrics)
 
+	lab.Redis.Pause() // it accepts, and never answers
+	processtest.Eventually(t, "the edge says 503 while Redis hangs", func() bool {
+		a := client.Call("GET", orders, reference)
+		if a.Status != http.StatusOK && a.Status != http.StatusServiceUnavailable {
+			t.Fatalf("with a Redis that hangs: %d %s, want 200 within the lease, then 503", a.Status, a.Body)
+		}
+		return a.Status == http.StatusServiceUnavailable
+	})
+	lab.Redis.Resume()
+	processtest.Eventually(t, "the edge swaps when Redis goes on", func() bool {
+		return client.Call("GET", orders, reference).Status == http.StatusOK
+	})
+
 	issuer = lab.StartIssuer()
 	client.Ready(issuer.Address("metrics"))
 	before := lab.Orders.Last(t).JWT()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -112,7 +113,7 @@ func (p *process) fetchKeys(c verifier.JWKSConfig) (verifier.KeySource, error) {
 	if err != nil {
 		return nil, err
 	}
-	missing := fmt.Errorf("no key set has been fetched from the issuer yet")
+	missing := errors.New("no key set has been fetched from the issuer yet; is it running, and reachable from here?")
 	p.need("keys", func() error {
 		if jwks.Ready() {
 			return nil
@@ -120,10 +121,13 @@ func (p *process) fetchKeys(c verifier.JWKSConfig) (verifier.KeySource, error) {
 		return missing
 	})
 	p.do(func(ctx context.Context) error {
+		var last error
 		for ctx.Err() == nil && !jwks.Ready() {
-			if err := jwks.Refresh(ctx); err != nil && ctx.Err() == nil {
+			err := jwks.Refresh(ctx)
+			if err != nil && changed(last, err) && ctx.Err() == nil {
 				p.log.LogAttrs(ctx, slog.LevelWarn, "keys are not ready", slog.String("reason", err.Error()))
 			}
+			last = err
 			select {
 			case <-ctx.Done():
 			case <-time.After(checkSoon):
