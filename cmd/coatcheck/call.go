@@ -63,6 +63,7 @@ COATCHECK_CLIENT_SECRET.`,
 	return cmd
 }
 
+// call gets a new reference each time: nothing of a client is kept on disk.
 func call(ctx context.Context, f callFlags, method, path string, stdout io.Writer) error {
 	if !strings.HasPrefix(path, "/") {
 		return &exitError{exitUsage, fmt.Errorf("PATH %q: start it with /; the edge comes from the configuration", path)}

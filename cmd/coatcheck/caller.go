@@ -26,7 +26,8 @@ const (
 // secretVariable may hold the client's secret: unlike a flag, it is in no process list and no shell history.
 const secretVariable = "COATCHECK_CLIENT_SECRET"
 
-// caller is a client of ours, as a third party would be: it has an id, a secret, and two addresses.
+// caller is a client of ours, as a third party would be: it has an id, a secret, and two addresses. It goes the
+// public way in and no other, so that what it shows is what a client would see.
 type caller struct {
 	client, secret string
 	issuer, edge   string

@@ -71,6 +71,7 @@ print every fault with file, line, column and mend. Exit 0 when there is none, e
 	return cmd
 }
 
+// judge puts the answer of Load into the form that is printed; l is nil when there are faults.
 func judge(l *configs.Loaded, faults configs.Faults) verdict {
 	v := verdict{OK: len(faults) == 0, Faults: places(faults), Warnings: []place{}}
 	if l == nil {

@@ -53,6 +53,8 @@ ones, and the output says so.`,
 	return cmd
 }
 
+// dev does what run does, but in another order: the ports come first, because the configuration names them, and the
+// banner waits until everything is ready, so that its first line can be pasted at once.
 func dev(ctx context.Context, first int, stdout, stderr io.Writer) error {
 	began := time.Now()
 	listeners, err := openDev(ctx, first)
@@ -99,6 +101,8 @@ func dev(ctx context.Context, first int, stdout, stderr io.Writer) error {
 	return err
 }
 
+// devServices are the listeners of one process that is a whole deployment. The edge stops first: what it still has in
+// flight needs the demo services, and those need the issuer's keys.
 func devServices(p *process, l *configs.Loaded, d *devListeners) ([]service, error) {
 	orders, err := newDemo("orders", l.Issuer.Issuer, "orders-api")
 	if err != nil {
@@ -110,7 +114,7 @@ func devServices(p *process, l *configs.Loaded, d *devListeners) ([]service, err
 	}
 	return []service{
 		{name: "gateway", listener: d.edge, handler: p.edge, streams: true},
-		{name: "issuer", listener: d.issuer, handler: p.issuer, last: true}, // demo services still fetch its keys
+		{name: "issuer", listener: d.issuer, handler: p.issuer, last: true},
 		{name: "orders", listener: d.orders, handler: orders, last: true},
 		{name: "billing", listener: d.billing, handler: billing, last: true},
 		{name: "metrics", listener: d.metrics, handler: p.ops(false), last: true},

@@ -16,6 +16,7 @@ import (
 //go:embed dev.yaml
 var devYAML []byte
 
+// devClient is the one client.
 const devClient = "demo-shop" // as in dev.yaml
 
 // loadDev writes the configuration and fresh random secrets into a directory of the user alone, loads them from

@@ -51,7 +51,7 @@ func (p *process) close() {
 
 // ops is the handler of the metrics listener: everything about the process, nothing about requests.
 func (p *process) ops(profiles bool) http.Handler {
-	mux := http.NewServeMux()
+	mux := http.NewServeMux() // never the default one: importing pprof has put its handlers there
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("ok\n")) // alive is all that it says
 	})
@@ -70,7 +70,7 @@ func (p *process) ops(profiles bool) http.Handler {
 // untilSignalled ends the context at the first SIGINT or SIGTERM; the second one flushes the log and exits at once.
 func untilSignalled(parent context.Context, flush func()) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
-	signals := make(chan os.Signal, 2)
+	signals := make(chan os.Signal, 2) // room for both: Notify does not wait
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
 	go func() {
 		select {

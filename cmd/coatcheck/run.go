@@ -46,6 +46,8 @@ listener says what is missing, and until then the edge answers 503 with Retry-Af
 	return cmd
 }
 
+// run loads, wires, binds, serves. The ports are bound last but one, so that a process that cannot be built never
+// holds them; the log is flushed whatever happens.
 func run(ctx context.Context, f runFlags, stderr io.Writer) error {
 	loaded, err := load(f.file, f.role)
 	if err != nil {
@@ -84,7 +86,8 @@ func start(ctx context.Context, loaded *configs.Loaded, log *slog.Logger) (*proc
 	return wire(loaded, log, tel)
 }
 
-// open binds the role's listeners.
+// open binds the role's listeners. An address that is empty, or whose half does not run here, is not opened. Only the
+// metrics listener is without TLS: it belongs on loopback or a network of the operator's own.
 func (p *process) open(ctx context.Context, l *configs.Loaded, profiles bool) ([]service, error) {
 	if profiles && !loopback(l.Listen.Metrics) {
 		return nil, &exitError{exitUsage, fmt.Errorf(

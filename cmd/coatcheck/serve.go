@@ -81,7 +81,7 @@ func accept(srv *http.Server, s service) error {
 	} else {
 		err = srv.Serve(listener)
 	}
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) { // drain has closed it
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", s.name, err)

@@ -50,6 +50,7 @@ func wire(l *configs.Loaded, log *slog.Logger, tel *telemetry) (*process, error)
 	return p, nil
 }
 
+// openStore builds the store's client; it does not connect.
 func openStore(c configs.StoreChoice, tel *telemetry) (backend, error) {
 	if c.Memory {
 		return store.NewMemory(), nil
@@ -59,8 +60,9 @@ func openStore(c configs.StoreChoice, tel *telemetry) (backend, error) {
 	return store.NewRedis(redis)
 }
 
+// wireIssuer builds the issuer and returns its published keys, for an edge in the same process.
 func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
-	c := *l.Issuer
+	c := *l.Issuer // a copy: what was loaded stays as it was loaded
 	c.State = p.store
 	c.Depositor = exchange.NewDepositor(l.Stamper, p.store)
 	c.Logger, c.Meter, c.Tracer = p.log, p.tel.meter, p.tel.issuer
@@ -138,8 +140,10 @@ func (p *process) fetchKeys(c verifier.JWKSConfig) (verifier.KeySource, error) {
 	return jwks, nil
 }
 
+// need adds a condition of readiness.
 func (p *process) need(name string, ready func() error) {
 	p.ready.probes = append(p.ready.probes, probe{name, ready})
 }
 
+// do adds background work. It starts with Run and ends after the last request has been answered.
 func (p *process) do(work func(context.Context) error) { p.work = append(p.work, work) }

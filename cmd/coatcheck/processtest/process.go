@@ -48,6 +48,7 @@ func start(t testing.TB, environ []string, name string, args ...string) *Process
 	return p
 }
 
+// cleanup kills rather than asks: a test that wants an orderly end has made one.
 func (p *Process) cleanup() {
 	p.Kill()
 	if strings.Contains(p.Stderr.String(), "WARNING: DATA RACE") {
