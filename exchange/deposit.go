@@ -55,7 +55,7 @@ func (d *Depositor) Deposit(ctx context.Context, r Reference, p Deposit) error {
 	if err := p.check(jti); err != nil {
 		return fmt.Errorf("%w: deposit %s: %w", ErrUnavailable, jti, err)
 	}
-	blob, err := d.stamper.seal(r, contents{p.Manifest, p.Tokens}, p.ExpiresAt)
+	blob, err := d.stamper.seal(r, jti, contents{p.Manifest, p.Tokens}, p.ExpiresAt)
 	if err != nil {
 		return fmt.Errorf("%w: deposit %s", err, jti)
 	}

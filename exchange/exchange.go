@@ -197,7 +197,7 @@ func (x *Exchange) grant(ctx context.Context, r Reference, jti string, key cache
 	if e := x.cache.get(key); e != nil && e.grant.sealed == sealed {
 		return e.grant, nil
 	}
-	c, expires, err := x.stamper.open(r, blob)
+	c, expires, err := x.stamper.open(r, jti, blob)
 	if err != nil {
 		return nil, refuse(ReasonTampered, err)
 	}

@@ -7,12 +7,12 @@ import (
 
 // Seal seals without the checks of Deposit: what a writer of the store would do who has our stamp keys.
 func Seal(s *Stamper, r Reference, manifest string, tokens map[string]Token, expires time.Time) ([]byte, error) {
-	return s.seal(r, contents{manifest, tokens}, expires)
+	return s.seal(r, r.JTI(), contents{manifest, tokens}, expires)
 }
 
 // Open reports whether a record opens.
 func Open(s *Stamper, r Reference, blob []byte) error {
-	_, _, err := s.open(r, blob)
+	_, _, err := s.open(r, r.JTI(), blob)
 	return err
 }
 

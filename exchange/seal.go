@@ -39,14 +39,14 @@ const (
 
 var errNotOpened = errors.New("record does not open")
 
-// seal writes the record of r. ErrTooLarge if the contents are over a cap.
-func (s *Stamper) seal(r Reference, c contents, expires time.Time) ([]byte, error) {
+// seal writes the record of r, whose jti the caller has derived already. ErrTooLarge if the contents are over a cap.
+func (s *Stamper) seal(r Reference, jti string, c contents, expires time.Time) ([]byte, error) {
 	var nonce [cipherAt - nonceAt]byte
 	rand.Read(nonce[:]) // never fails
-	return s.sealWith(r, c, expires, nonce)
+	return s.sealWith(r, jti, c, expires, nonce)
 }
 
-func (s *Stamper) sealWith(r Reference, c contents, expires time.Time, nonce [cipherAt - nonceAt]byte) ([]byte, error) {
+func (s *Stamper) sealWith(r Reference, jti string, c contents, expires time.Time, nonce [cipherAt - nonceAt]byte) ([]byte, error) {
 	plain, err := c.appendTo(nil)
 	if err != nil {
 		return nil, err
@@ -64,11 +64,11 @@ func (s *Stamper) sealWith(r Reference, c contents, expires time.Time, nonce [ci
 	blob = append(blob, key.id[:]...)
 	blob = binary.BigEndian.AppendUint64(blob, uint64(expires.Unix()))
 	blob = append(blob, nonce[:]...)
-	return aead(r, key).Seal(blob, nonce[:], plain, associated(blob, r.JTI())), nil
+	return aead(r, key).Seal(blob, nonce[:], plain, associated(blob, jti)), nil
 }
 
 // open reads the record of r: its contents, and the expiry that was sealed with them.
-func (s *Stamper) open(r Reference, blob []byte) (contents, time.Time, error) {
+func (s *Stamper) open(r Reference, jti string, blob []byte) (contents, time.Time, error) {
 	if len(blob) < sealCost || len(blob) > MaxRecord || blob[0] != blobVersion {
 		return contents{}, time.Time{}, fmt.Errorf("%w: size or version", errNotOpened)
 	}
@@ -76,7 +76,7 @@ func (s *Stamper) open(r Reference, blob []byte) (contents, time.Time, error) {
 	if key == nil {
 		return contents{}, time.Time{}, fmt.Errorf("%w: stamp key %x is not loaded", errNotOpened, blob[keyIDAt:expiryAt])
 	}
-	plain, err := aead(r, key).Open(nil, blob[nonceAt:cipherAt], blob[cipherAt:], associated(blob, r.JTI()))
+	plain, err := aead(r, key).Open(nil, blob[nonceAt:cipherAt], blob[cipherAt:], associated(blob, jti))
 	if err != nil {
 		return contents{}, time.Time{}, errNotOpened
 	}

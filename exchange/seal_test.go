@@ -33,11 +33,11 @@ func TestSealedContentsOpen(t *testing.T) {
 	r := s.New()
 	want := testContents("manifest", "orders-api", "jwt of orders", "billing-api", "jwt of billing")
 	expires := time.Unix(1_800_000_000, 0)
-	blob, err := s.seal(r, want, expires)
+	blob, err := s.seal(r, r.JTI(), want, expires)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, until, err := s.open(r, blob)
+	got, until, err := s.open(r, r.JTI(), blob)
 	if err != nil || !until.Equal(expires) || got.manifest != want.manifest {
 		t.Fatalf("open: manifest %q until %v, error %v", got.manifest, until, err)
 	}
@@ -50,18 +50,18 @@ func TestEveryBitOfARecordIsAuthentic(t *testing.T) {
 	t.Parallel()
 	s := testStamper(t)
 	r := s.New()
-	blob, err := s.seal(r, testContents("m", "a", "t"), time.Unix(1_800_000_000, 0))
+	blob, err := s.seal(r, r.JTI(), testContents("m", "a", "t"), time.Unix(1_800_000_000, 0))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range blob {
 		edited := bytes.Clone(blob)
 		edited[i] ^= 1 << (i % 8)
-		if _, _, err := s.open(r, edited); err == nil {
+		if _, _, err := s.open(r, r.JTI(), edited); err == nil {
 			t.Errorf("opens with byte %d changed", i)
 		}
 	}
-	if _, _, err := s.open(s.New(), blob); err == nil {
+	if Open(s, s.New(), blob) == nil {
 		t.Error("opens under another reference")
 	}
 }
@@ -72,7 +72,7 @@ func TestNoncesNeverRepeat(t *testing.T) {
 	r := s.New()
 	seen := map[[12]byte]bool{}
 	for range 1000 {
-		blob, err := s.seal(r, testContents("m", "a", "t"), time.Unix(1_800_000_000, 0))
+		blob, err := s.seal(r, r.JTI(), testContents("m", "a", "t"), time.Unix(1_800_000_000, 0))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestRecordsAreSizeClasses(t *testing.T) {
 	r := s.New()
 	last := 0
 	for size := 1; size < maxManifest; size += 97 {
-		blob, err := s.seal(r, testContents(strings.Repeat("m", size), "a", "t"), time.Unix(1_800_000_000, 0))
+		blob, err := s.seal(r, r.JTI(), testContents(strings.Repeat("m", size), "a", "t"), time.Unix(1_800_000_000, 0))
 		if errors.Is(err, ErrTooLarge) && last == MaxRecord {
 			return // the largest class was used before anything was refused
 		}
@@ -135,7 +135,8 @@ func TestSealRefusesWhatIsTooLarge(t *testing.T) {
 		"manifest over its length": {testContents(strings.Repeat("m", maxManifest+1), "a", "t"), ErrTooLarge},
 		"record over the cap":      {many, ErrTooLarge},
 	} {
-		if _, err := s.seal(s.New(), row.c, time.Unix(1_800_000_000, 0)); !errors.Is(err, row.want) {
+		r := s.New()
+		if _, err := s.seal(r, r.JTI(), row.c, time.Unix(1_800_000_000, 0)); !errors.Is(err, row.want) {
 			t.Errorf("%s: %v, want %v", name, err, row.want)
 		}
 	}
@@ -210,7 +211,7 @@ func FuzzOpen(f *testing.F) {
 	var random [randomSize]byte
 	copy(random[:], strings.Repeat("R", randomSize))
 	r := s.stamp(random, 30_000_000)
-	blob, err := s.sealWith(r, testContents("m", "a", "t"), time.Unix(1_800_000_000, 0), [12]byte{})
+	blob, err := s.sealWith(r, r.JTI(), testContents("m", "a", "t"), time.Unix(1_800_000_000, 0), [12]byte{})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -218,7 +219,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(blob[:cipherAt])
 	f.Add([]byte{blobVersion})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if _, _, err := s.open(r, data); err == nil && !bytes.Equal(data, blob) {
+		if _, _, err := s.open(r, r.JTI(), data); err == nil && !bytes.Equal(data, blob) {
 			t.Errorf("%q opens and was never sealed", data)
 		}
 	})

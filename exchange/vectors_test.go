@@ -114,7 +114,7 @@ func makeVector(t *testing.T, prefix string, first byte, minute uint64, tokens m
 	}
 	expires := time.Unix(int64(minute)*60+600, 0)
 	nonce := [12]byte(run(12))
-	blob, err := s.sealWith(r, c, expires, nonce)
+	blob, err := s.sealWith(r, r.JTI(), c, expires, nonce)
 	if err != nil {
 		t.Fatal(err)
 	}
