@@ -7,7 +7,7 @@ ROUNDS ?= 3
 export GOFLAGS ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check check-long lint fmt generate bench fuzz lab canary quickstart setup clean
+.PHONY: help run build test check check-long lint fmt generate bench fuzz lab quickstart setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile

@@ -5,7 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tmp=$(mktemp -d)
 group=
-stop() { [ -n "$group" ] && kill -TERM -- "-$group" 2>/dev/null; [ -n "$group" ] && wait "$group" 2>/dev/null; group=; true; }
+stop() { # what launch started, all of it
+  [ -n "$group" ] || return 0
+  kill -TERM -- "-$group" 2>/dev/null || true
+  wait "$group" 2>/dev/null || true # it ends by a signal
+  group=
+}
 trap 'stop; rm -rf "$tmp"' EXIT
 fail() { echo "quickstart: $*" >&2; tail -n 40 "$tmp"/*.log "$tmp"/answers 2>/dev/null >&2; exit 1; }
 

@@ -46,6 +46,6 @@ edge swaps it for a JWT made for the one service that the request is for.`,
 		SilenceErrors: true, // report prints them, once
 		SilenceUsage:  true, // a wall of usage hides the one line that matters
 	}
-	root.AddCommand(newDev(), newRun(), newCheck(), newCall(), newVersion())
+	root.AddCommand(newDev(), newRun(), newCheck(), newCall(), newDemoService(), newVersion())
 	return root
 }

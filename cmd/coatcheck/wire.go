@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"time"
 
 	"github.com/coatcheck/coatcheck/configs"
 	"github.com/coatcheck/coatcheck/exchange"
@@ -20,7 +18,7 @@ import (
 type process struct {
 	log    *slog.Logger
 	tel    *telemetry
-	store  *guard
+	store  *store.Guard
 	ready  readiness
 	edge   http.Handler                  // nil: another role
 	issuer http.Handler                  // nil: another role
@@ -33,7 +31,7 @@ func wire(l *configs.Loaded, log *slog.Logger, tel *telemetry) (*process, error)
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	p := &process{log: log, tel: tel, store: newGuard(backend)}
+	p := &process{log: log, tel: tel, store: store.NewGuard(backend)}
 	p.need("store", p.store.Ready)
 	p.do(func(ctx context.Context) error { p.store.Run(ctx, log); return nil })
 	var minted verifier.KeySource
@@ -51,7 +49,7 @@ func wire(l *configs.Loaded, log *slog.Logger, tel *telemetry) (*process, error)
 }
 
 // openStore builds the store's client; it does not connect.
-func openStore(c configs.StoreChoice, tel *telemetry) (backend, error) {
+func openStore(c configs.StoreChoice, tel *telemetry) (store.Backend, error) {
 	if c.Memory {
 		return store.NewMemory(), nil
 	}
@@ -107,37 +105,6 @@ func (p *process) wireEdge(l *configs.Loaded, minted verifier.KeySource) error {
 	p.edge = edge
 	p.do(edge.Run)
 	return nil
-}
-
-// fetchKeys asks for the issuer's keys until it has them once; from then on the key set keeps itself fresh.
-func (p *process) fetchKeys(c verifier.JWKSConfig) (verifier.KeySource, error) {
-	jwks, err := verifier.NewJWKS(c)
-	if err != nil {
-		return nil, err
-	}
-	missing := errors.New("no key set has been fetched from the issuer yet; is it running, and reachable from here?")
-	p.need("keys", func() error {
-		if jwks.Ready() {
-			return nil
-		}
-		return missing
-	})
-	p.do(func(ctx context.Context) error {
-		var last error
-		for ctx.Err() == nil && !jwks.Ready() {
-			err := jwks.Refresh(ctx)
-			if err != nil && changed(last, err) && ctx.Err() == nil {
-				p.log.LogAttrs(ctx, slog.LevelWarn, "keys are not ready", slog.String("reason", err.Error()))
-			}
-			last = err
-			select {
-			case <-ctx.Done():
-			case <-time.After(checkSoon):
-			}
-		}
-		return nil
-	})
-	return jwks, nil
 }
 
 // need adds a condition of readiness.

@@ -1,16 +1,14 @@
-package main
+package store
 
 import (
 	"context"
 	"errors"
 	"testing"
-
-	"github.com/coatcheck/coatcheck/store"
 )
 
 // checked is a store whose next Check says what the test wants.
 type checked struct {
-	*store.Memory
+	*Memory
 	says error
 }
 
@@ -19,21 +17,21 @@ func (c *checked) Check(context.Context) error { return c.says }
 // TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted: what opens it, what closes it, and what does not.
 func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 	t.Parallel()
-	policy := &store.PolicyError{Violations: []store.Violation{{What: "it may evict", Mend: "do not"}}}
-	backend := &checked{Memory: store.NewMemory()}
-	g := newGuard(backend)
+	policy := &PolicyError{Violations: []Violation{{What: "it may evict", Mend: "do not"}}}
+	backend := &checked{Memory: NewMemory()}
+	g := NewGuard(backend)
 	for _, step := range []struct {
 		story string
 		says  error
 		ready bool
 		take  error // of a record that does not exist
 	}{
-		{"away at the start", store.ErrUnavailable, false, store.ErrUnavailable},
-		{"there", nil, true, store.ErrNotFound},
-		{"away for a while: its own errors say so", store.ErrUnavailable, false, store.ErrNotFound},
-		{"back, and may evict", policy, false, store.ErrUnavailable},
-		{"away: nothing says that it is mended", store.ErrUnavailable, false, store.ErrUnavailable},
-		{"mended", nil, true, store.ErrNotFound},
+		{"away at the start", ErrUnavailable, false, ErrUnavailable},
+		{"there", nil, true, ErrNotFound},
+		{"away for a while: its own errors say so", ErrUnavailable, false, ErrNotFound},
+		{"back, and may evict", policy, false, ErrUnavailable},
+		{"away: nothing says that it is mended", ErrUnavailable, false, ErrUnavailable},
+		{"mended", nil, true, ErrNotFound},
 	} {
 		backend.says = step.says
 		_ = g.check(t.Context()) // it is what Check says
@@ -43,9 +41,9 @@ func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 		if _, err := g.Take(t.Context(), "0123456789abcdef0123456789abcdef"); !errors.Is(err, step.take) {
 			t.Errorf("%s: Take says %v, want %v", step.story, err, step.take)
 		}
-		if errors.Is(step.take, store.ErrUnavailable) {
-			if err := g.Put(t.Context(), store.Record{}, store.Quota{}); !errors.Is(err, store.ErrUnavailable) {
-				t.Errorf("%s: Put says %v, want %v", step.story, err, store.ErrUnavailable)
+		if errors.Is(step.take, ErrUnavailable) {
+			if err := g.Put(t.Context(), Record{}, Quota{}); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%s: Put says %v, want %v", step.story, err, ErrUnavailable)
 			}
 		}
 	}
@@ -54,9 +52,9 @@ func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 // TestGuardIsClosedBeforeTheFirstCheck: a process that has not asked yet trusts nothing.
 func TestGuardIsClosedBeforeTheFirstCheck(t *testing.T) {
 	t.Parallel()
-	g := newGuard(store.NewMemory())
-	if _, err := g.Take(t.Context(), "0123456789abcdef0123456789abcdef"); !errors.Is(err, store.ErrUnavailable) {
-		t.Errorf("Take before the first check says %v, want %v", err, store.ErrUnavailable)
+	g := NewGuard(NewMemory())
+	if _, err := g.Take(t.Context(), "0123456789abcdef0123456789abcdef"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("Take before the first check says %v, want %v", err, ErrUnavailable)
 	}
 	if g.Ready() == nil {
 		t.Error("the guard is ready before the first check")

@@ -1,4 +1,4 @@
-package main
+package store
 
 import (
 	"context"
@@ -7,67 +7,72 @@ import (
 	"log/slog"
 	"sync/atomic"
 	"time"
-
-	"github.com/coatcheck/coatcheck/exchange"
-	"github.com/coatcheck/coatcheck/issuer"
-	"github.com/coatcheck/coatcheck/store"
 )
 
-// How often the store is asked whether it can be trusted, and how long one question may take.
+// How often a store is asked whether it can be trusted, and how long one question may take.
 const (
 	checkEvery  = 2 * time.Second        // while all is well
 	checkSoon   = 250 * time.Millisecond // while it is not, so that readiness returns quickly
 	checkWithin = 2 * time.Second
 )
 
-// backend is what the rooms together need of a store; both stores of package store are one.
-type backend interface {
-	exchange.RecordReader
-	exchange.RecordWriter
-	issuer.StateStore
+// Backend is either store of this package.
+type Backend interface {
+	// Put, Take, Delete, State and SwapState are those of Redis and Memory; so are their errors.
+	Put(ctx context.Context, r Record, q Quota) error
+	Take(ctx context.Context, jti string) (Taken, error)
+	Delete(ctx context.Context, jti string) (bool, error)
+	State(ctx context.Context, name string) (version uint64, blob []byte, err error)
+	SwapState(ctx context.Context, name string, old uint64, blob []byte) error
 	// Check asks whether the store can be trusted with grants. It may block until ctx ends.
 	Check(ctx context.Context) error
 	Close() error
 }
 
-// guard is a store whose records are out of reach until its policy has been checked once, and again whenever a
+var (
+	_ Backend = (*Redis)(nil)
+	_ Backend = (*Memory)(nil)
+)
+
+// Guard is a store whose records are out of reach until its policy has been checked once, and again whenever a
 // check finds that it cannot be trusted (one that may evict would forget a revocation). A store that is merely
 // away does not close the guard: its own errors say so better, and it is usable the moment it is back.
 //
-// Rooms see a closed guard as store.ErrUnavailable, so that the edge answers 503 with Retry-After by itself.
-type guard struct {
-	backend
+// Rooms see a closed guard as ErrUnavailable, so that the edge answers 503 with Retry-After by itself.
+type Guard struct {
+	Backend
 	why atomic.Pointer[error] // of the last check; nil: it found nothing wrong
 	bar atomic.Pointer[error] // why the guard is closed; nil: open
 }
 
-func newGuard(b backend) *guard {
-	g := &guard{backend: b}
+// NewGuard returns a guard that is closed until Run has checked b once.
+func NewGuard(b Backend) *Guard {
+	g := &Guard{Backend: b}
 	g.settle(errors.New("the store has not been checked yet"))
 	return g
 }
 
 // Ready says what the last check found wrong.
-func (g *guard) Ready() error { return reason(&g.why) }
+func (g *Guard) Ready() error { return reason(&g.why) }
 
 // Take reads a record through the guard.
-func (g *guard) Take(ctx context.Context, jti string) (store.Taken, error) {
+func (g *Guard) Take(ctx context.Context, jti string) (Taken, error) {
 	if err := reason(&g.bar); err != nil {
-		return store.Taken{}, err
+		return Taken{}, err
 	}
-	return g.backend.Take(ctx, jti)
+	return g.Backend.Take(ctx, jti)
 }
 
 // Put writes a record through the guard.
-func (g *guard) Put(ctx context.Context, r store.Record, q store.Quota) error {
+func (g *Guard) Put(ctx context.Context, r Record, q Quota) error {
 	if err := reason(&g.bar); err != nil {
 		return err
 	}
-	return g.backend.Put(ctx, r, q)
+	return g.Backend.Put(ctx, r, q)
 }
 
 // Run checks the store until ctx ends, and logs each change.
-func (g *guard) Run(ctx context.Context, log *slog.Logger) {
+func (g *Guard) Run(ctx context.Context, log *slog.Logger) {
 	for ctx.Err() == nil {
 		before := g.Ready()
 		after := g.check(ctx)
@@ -85,11 +90,11 @@ func (g *guard) Run(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-func (g *guard) check(ctx context.Context) error {
+func (g *Guard) check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	defer cancel()
 	err := g.Check(ctx)
-	var policy *store.PolicyError
+	var policy *PolicyError
 	switch {
 	case err == nil:
 		g.why.Store(nil)
@@ -103,9 +108,9 @@ func (g *guard) check(ctx context.Context) error {
 }
 
 // settle closes the guard.
-func (g *guard) settle(err error) {
+func (g *Guard) settle(err error) {
 	g.why.Store(&err)
-	closed := fmt.Errorf("%w: %w", store.ErrUnavailable, err)
+	closed := fmt.Errorf("%w: %w", ErrUnavailable, err)
 	g.bar.Store(&closed)
 }
 
