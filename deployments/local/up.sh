@@ -10,31 +10,42 @@ command -v redis-server >/dev/null || { echo "up: redis-server is missing: run '
 mkdir -p run
 (umask 077; for f in kek stamp partner_shop; do [ -s "run/$f" ] || head -c 32 /dev/urandom | base64 > "run/$f"; done)
 
+# free PORT : 127.0.0.1 and that port, or the next one on which nobody listens.
+free() { local p=$1; while (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; do p=$((p + 10)); done; echo "127.0.0.1:$p"; }
+EDGE=$(free 8090) ISSUER=$(free 8091) ORDERS=$(free 8094) BILLING=$(free 8095) REDIS=$(free 6399)
+ISSUER_METRICS=$(free 8092) EDGE_METRICS=$(free 8093)
+export EDGE ISSUER ORDERS BILLING REDIS
+
 pids=()
 stop() { kill "${pids[@]}" 2>/dev/null || true; wait; }
 trap stop EXIT
 trap 'exit 0' INT TERM
 start() { local name=$1; shift; "$@" >"run/$name.log" 2>&1 & pids+=($!); }
 wait_for() {
-  for _ in $(seq 100); do curl -fsS "$1" >/dev/null 2>&1 && return; sleep 0.1; done
+  for _ in $(seq 100); do
+    kill -0 "${pids[@]}" 2>/dev/null || break
+    curl -fsS "$1" >/dev/null 2>&1 && return
+    sleep 0.1
+  done
   echo "up: $1 is not ready; it says:" >&2; curl -sS "$1" >&2 || true; tail -n 5 run/*.log >&2; exit 69
 }
 
-start redis redis-server --port 6399 --bind 127.0.0.1 --dir "$PWD/run" --appendonly yes --maxmemory-policy noeviction
-start issuer env METRICS=127.0.0.1:8092 "$bin" run -c coatcheck.yaml --role issuer
-start edge env METRICS=127.0.0.1:8093 "$bin" run -c coatcheck.yaml --role gateway
-start orders "$bin" demo-service --name orders --audience orders-api --issuer http://127.0.0.1:8091 --listen 127.0.0.1:8094
-start billing "$bin" demo-service --name billing --audience billing-api --issuer http://127.0.0.1:8091 --listen 127.0.0.1:8095
-wait_for http://127.0.0.1:8092/readyz
-wait_for http://127.0.0.1:8093/readyz
+data=$PWD/run/redis-${REDIS#*:}; mkdir -p "$data" # one for each port: two servers must not share a log
+start redis redis-server --port "${REDIS#*:}" --bind 127.0.0.1 --dir "$data" --appendonly yes --maxmemory-policy noeviction
+start issuer env METRICS="$ISSUER_METRICS" "$bin" run -c coatcheck.yaml --role issuer
+start edge env METRICS="$EDGE_METRICS" "$bin" run -c coatcheck.yaml --role gateway
+start orders "$bin" demo-service --name orders --audience orders-api --issuer "http://$ISSUER" --listen "$ORDERS"
+start billing "$bin" demo-service --name billing --audience billing-api --issuer "http://$ISSUER" --listen "$BILLING"
+wait_for "http://$ISSUER_METRICS/readyz"
+wait_for "http://$EDGE_METRICS/readyz"
 
 cat <<LINES
 ready: issuer (pid ${pids[1]}), edge (pid ${pids[2]}), Redis (pid ${pids[0]}); logs in deployments/local/run
 
-  REFERENCE=\$(curl -s -u "partner-shop:$(sed 's/%/%25/g; s/+/%2B/g; s|/|%2F|g; s/=/%3D/g' run/partner_shop)" -d grant_type=client_credentials http://127.0.0.1:8091/oauth2/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  REFERENCE=\$(curl -s -u "partner-shop:$(sed 's/%/%25/g; s/+/%2B/g; s|/|%2F|g; s/=/%3D/g' run/partner_shop)" -d grant_type=client_credentials http://$ISSUER/oauth2/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   echo "\$REFERENCE"
-  curl -s -H "Authorization: Bearer \$REFERENCE" http://127.0.0.1:8090/orders/42
-  curl -s -H "Authorization: Bearer \$REFERENCE" http://127.0.0.1:8090/invoices/7
+  curl -s -H "Authorization: Bearer \$REFERENCE" http://$EDGE/orders/42
+  curl -s -H "Authorization: Bearer \$REFERENCE" http://$EDGE/invoices/7
 
 Ctrl-C stops everything.
 LINES
