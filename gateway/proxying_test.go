@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gin-gonic/gin"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -37,6 +38,17 @@ func TestH1_ConnectionCannotRemoveWhatTheEdgeAdds(t *testing.T) {
 	}
 }
 
+// H1: nor can it remove what a handler of Use adds, though that happens before the proxy's own step.
+func TestH1_ConnectionCannotRemoveWhatAHandlerAdds(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.edge.Use(func(c *gin.Context) { c.Request.Header.Set("X-Tenant", "acme") })
+	h.get("/orders/1", bearer(h.full().reference), "Connection: close, x-tenant, X-Tenant", "X-Tenant: evil")
+	if got := h.one().header["X-Tenant"]; len(got) != 1 || got[0] != "acme" {
+		t.Errorf("upstream got X-Tenant %q, want the handler's", got)
+	}
+}
+
 // H2: hop-by-hop fields never pass, nor do trailers, in either direction.
 func TestH2_HopByHopFieldsAndTrailersStay(t *testing.T) {
 	t.Parallel()
@@ -44,6 +56,8 @@ func TestH2_HopByHopFieldsAndTrailersStay(t *testing.T) {
 	h.service.answers(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Keep-Alive", "timeout=5")
 		w.Header().Set("Proxy-Authenticate", "Basic")
+		w.Header().Set("Connection", "X-Hop")
+		w.Header().Set("X-Hop", "theirs")
 		w.Header().Set("Trailer", "Gateway-Error, X-Sum")
 		_, _ = io.WriteString(w, "ok")
 		w.Header().Set("Gateway-Error", "forged")
@@ -61,11 +75,15 @@ func TestH2_HopByHopFieldsAndTrailersStay(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"Keep-Alive": "", "Proxy-Authenticate": "", "Gateway-Error": "", "Trailer-Gateway-Error": "", "Trailer-X-Request-Id": "", "Trailer-Coatcheck-Decision": "", "Trailer-X-Sum": "17",
+		"Keep-Alive": "", "Proxy-Authenticate": "", "X-Hop": "", "Gateway-Error": "", "Trailer-Gateway-Error": "", "Trailer-X-Request-Id": "", "Trailer-Coatcheck-Decision": "", "Trailer-X-Sum": "17",
 	} {
 		if got := a.header.Get(name); got != want {
 			t.Errorf("client got %s %q, want %q", name, got, want)
 		}
+	}
+	h.get("/orders/1", bearer(g.reference), "TE: gzip, trailers;q=0.5, trailers", "Connection: TE")
+	if diff := cmp.Diff([]string{"trailers"}, h.one().header["Te"]); diff != "" {
+		t.Errorf("TE: trailers says what the client can read (RFC 9110 §10.1.4), it must pass, alone:\n%s", diff)
 	}
 }
 
@@ -210,6 +228,12 @@ func TestH15_BodiesAreNotTransformed(t *testing.T) {
 	h.get("/orders/1", bearer(g.reference))
 	if v, ok := h.one().header["Accept-Encoding"]; ok {
 		t.Errorf("upstream got Accept-Encoding %q, the client has sent none", v)
+	}
+	for _, coding := range []string{"gzip", "br;q=0.5, zstd", "identity", ""} {
+		h.get("/orders/1", bearer(g.reference), "Accept-Encoding: "+coding)
+		if diff := cmp.Diff([]string{coding}, h.one().header["Accept-Encoding"]); diff != "" {
+			t.Errorf("Accept-Encoding %q arrived changed:\n%s", coding, diff)
+		}
 	}
 	h.service.answers(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
