@@ -71,6 +71,37 @@ func TestThousandSwapsOfOneReferenceAskTheStoreOnce(t *testing.T) {
 	})
 }
 
+// Who swaps at the same time shares a flight only for the same reference: no answer ever goes to another's holder.
+func TestSwapsAtTheSameTimeGetTheirOwnGrants(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t)
+		var raws, jtis []string
+		for range 50 {
+			d, raw := k.issue()
+			raws, jtis = append(raws, raw), append(jtis, d.manifest.JTI)
+		}
+		release := k.held()
+		var swaps sync.WaitGroup
+		for range 10 {
+			for i, raw := range raws {
+				swaps.Go(func() {
+					g, _, err := k.edge.Swap(t.Context(), raw)
+					if err != nil || g.JTI() != jtis[i] {
+						t.Errorf("swap %d: %v, or another's grant", i, err)
+					}
+				})
+			}
+		}
+		synctest.Wait()
+		release()
+		swaps.Wait()
+		if takes := k.records.takes.Load(); takes != int64(len(raws)) {
+			t.Errorf("%d takes for %d references, want one each", takes, len(raws))
+		}
+	})
+}
+
 func TestFlightOutlivesTheSwapThatStartedIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -34,6 +34,20 @@ func TestT1_PostOnlyAndNothingFromTheQuery(t *testing.T) {
 	w := httptest.NewRecorder()
 	k.Handler().ServeHTTP(w, r)
 	wantRefusal(t, "grant_type in the query", w, 400, "invalid_request")
+
+	// A whole request in the body is neither widened, narrowed nor made ambiguous by its query.
+	want := k.token(t, shop("scope", "orders:read")).Scope
+	for _, query := range []string{"scope=orders:write", "audience=billing-api", "grant_type=password", "client_id=single&client_secret=x", "%zz", "scope=a;b"} {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", k.place.tokenPath(), strings.NewReader(shop("scope", "orders:read").Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.URL.RawQuery = query
+		w := httptest.NewRecorder()
+		k.Handler().ServeHTTP(w, r)
+		var a tokenAnswer
+		if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || w.Code != 200 || a.Scope != want {
+			t.Errorf("query %q beside a whole body: %d %s, want a token of scope %q", query, w.Code, w.Body, want)
+		}
+	}
 }
 
 func TestT7_CredentialsInTheQueryAreNotHonoured(t *testing.T) {
