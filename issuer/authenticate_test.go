@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -138,6 +139,32 @@ func TestT12_UnknownIDCostsWhatAKnownOneCosts(t *testing.T) {
 	if h := newAuthenticator(nil).hashFor("x"); h.isZero() {
 		t.Error("without clients an id is refused without work")
 	}
+}
+
+// And the comparison is really made: an unknown id that looks like an argon2id client waits for its turn like one, and so
+// does a public client's id with a secret that it does not have.
+func TestT12_UnknownIDWaitsLikeAKnownOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t, func(c *Config) {
+			for id := range c.Clients {
+				if id != "old" && id != "public" {
+					delete(c.Clients, id) // so that every decoy is the slow one
+				}
+			}
+		})
+		for range cap(k.clients.slow) {
+			k.clients.slow <- struct{}{}
+		}
+		for _, id := range []string{"old", "nobody", "public", ""} {
+			began := time.Now()
+			w := k.post(t, grantOnly(), basic(id, "wrong-secret-0123456789"))
+			wantRefusal(t, id, w, 503, "temporarily_unavailable")
+			if waited := time.Since(began); waited != slowWait {
+				t.Errorf("id %q: refused after %v, want the %v of a client that exists", id, waited, slowWait)
+			}
+		}
+	})
 }
 
 // A slow hash must not become a way to stop the issuer: who finds no turn is sent away with 503, and clients with
