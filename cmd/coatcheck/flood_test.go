@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base64"
 	"maps"
@@ -16,7 +17,8 @@ import (
 	"github.com/coatcheck/coatcheck/exchange"
 )
 
-// TestFloodOfBadReferencesSparesRedis: made-up references and genuine ones past the longest lifetime die at the edge.
+// TestFloodOfBadReferencesSparesRedis: made-up references, those of a forger who knows their whole form, and genuine
+// ones past the longest lifetime die at the edge.
 // Redis sees what it sees of an idle edge: the check of its policy, and nothing else.
 func TestFloodOfBadReferencesSparesRedis(t *testing.T) {
 	t.Parallel()
@@ -33,11 +35,19 @@ func TestFloodOfBadReferencesSparesRedis(t *testing.T) {
 	}
 
 	stale := staleReferences(t, lab, flood/10)
+	forger, err := exchange.NewStamper("cck", 10*time.Minute, bytes.Repeat([]byte("forger!!"), 4))
+	if err != nil {
+		t.Fatal(err)
+	}
 	lab.Redis.ResetCommands()
 	for i := range flood {
 		credential := "cck_" + base62(65)
-		if i%10 == 0 {
+		switch {
+		case i%10 == 0:
 			credential = stale[i/10]
+		case i%2 == 0: // checksum and minute are right, and so would the tag be if our key were his
+			made := forger.New()
+			credential = made.Reveal()
 		}
 		if a := client.Call("GET", orders, credential); a.Status != http.StatusUnauthorized {
 			t.Fatalf("bad reference %d = %d %s, want 401", i, a.Status, a.Body)
@@ -50,7 +60,7 @@ func TestFloodOfBadReferencesSparesRedis(t *testing.T) {
 	if len(counts) > 0 {
 		t.Errorf("Redis ran %v during %d bad references; want none but those of an idle edge", counts, flood)
 	}
-	for reason, want := range map[string]float64{"malformed": flood - flood/10, "stale": flood / 10} {
+	for reason, want := range map[string]float64{"malformed": flood / 2, "forged": flood/2 - flood/10, "stale": flood / 10} {
 		if n := sumOf(t, client, edge.Address("metrics"), "coatcheck_requests_total", `reason="`+reason+`"`); n != want {
 			t.Errorf("the edge counted %v references as %s, want %v", n, reason, want)
 		}
