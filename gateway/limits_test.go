@@ -77,6 +77,39 @@ func TestUpstreamTrouble(t *testing.T) {
 	}
 }
 
+// H14: an upstream that floods, contradicts itself or answers too early makes a 502 or 504 of ours, or its answer
+// arrives; in time, and nothing of it is taken for another answer.
+func TestH14_UpstreamsThatMisbehave(t *testing.T) {
+	t.Parallel()
+	say := func(text string) func(net.Conn) { return func(c net.Conn) { _, _ = io.WriteString(c, text) } }
+	for name, c := range map[string]struct {
+		serve func(net.Conn)
+		code  string
+	}{
+		"sends early hints without end": {func(c net.Conn) {
+			for err := error(nil); err == nil; {
+				_, err = io.WriteString(c, "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+			}
+		}, "upstream_timeout"},
+		"has two lengths":            {say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!"), "upstream_error"},
+		"has a length with a sign":   {say("HTTP/1.1 200 OK\r\nContent-Length: +2\r\n\r\nok"), "upstream_error"},
+		"has an unknown coding":      {say("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), "upstream_error"},
+		"has a line without a colon": {say("HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"), "upstream_error"},
+		"has no status":              {say("HTTP/1.1 OK\r\n\r\n"), "upstream_error"},
+		"speaks HTTP/2":              {say("\x00\x00\x00\x04\x00\x00\x00\x00\x00"), "upstream_error"},
+		"answers before the body":    {say("HTTP/1.1 422 No\r\nContent-Length: 5\r\nConnection: close\r\n\r\nearly"), "early"},
+	} {
+		h := newHouse(t, func(cfg *gateway.Config) {
+			cfg.Upstreams["orders"] = gateway.Upstream{Targets: []*url.URL{listen(t, c.serve)}, Timeout: 50 * time.Millisecond}
+		})
+		a := h.send("POST", "/orders", strings.Repeat("x", 200<<10), bearer(h.full().reference))
+		early := c.code == "early" && (a.status == 422 && a.body == "early" || a.code() == "upstream_error") // a reset may overtake it
+		if a.code() != c.code && !early {
+			t.Errorf("upstream that %s: %d %.80s, want %s", name, a.status, a.body, c.code)
+		}
+	}
+}
+
 func TestNobodyListensIs502(t *testing.T) {
 	t.Parallel()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
