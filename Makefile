@@ -24,7 +24,7 @@ build: ## Build bin/coatcheck
 check: fmt-check lint generate-check test bench-smoke quickstart ## All that CI runs: format, linters, generated files, tests, the README's quick start
 
 check-long: check ## The slow campaigns too: fuzzing, benchmarks, the load lab
-	$(MAKE) fuzz FUZZTIME=60s
+	$(MAKE) fuzz FUZZTIME=30s
 	$(MAKE) bench lab
 
 lint: ## vet, and the analyzers of tools/lint (staticcheck, errcheck, bodyclose, noctx, errorlint, …)

@@ -58,17 +58,53 @@ func TestLogLinesWaitBriefly(t *testing.T) {
 		if n := strings.Count(out.String(), "\n"); n != 1 {
 			t.Errorf("%d lines are out after %v, want 1", n, logDelay)
 		}
-		big := strings.Repeat("x", logBuffer/2)
-		log.Info(big)
-		log.Info(big)
+		log.Info(strings.Repeat("x", logBuffer/2))
+		synctest.Wait()
 		if n := strings.Count(out.String(), "\n"); n != 2 {
-			t.Errorf("%d lines are out when the buffer is full, want the first 2", n)
+			t.Errorf("%d lines are out when the buffer is half full, want 2", n)
 		}
+		log.Info("three")
 		sink.Flush()
 		if n := strings.Count(out.String(), "\n"); n != 3 {
 			t.Errorf("%d lines are out at the end, want all 3", n)
 		}
 	})
+}
+
+// TestNobodyWaitsForAStuckReader: whoever logs goes on while the log's reader does not read; what finds no room is counted.
+func TestNobodyWaitsForAStuckReader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		out := &stuck{free: make(chan struct{})}
+		log, sink, err := newLogger(out, configs.Telemetry{LogJSON: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Info("first")
+		go sink.Flush()
+		synctest.Wait() // the flush is stuck in out
+		big := strings.Repeat("x", logBuffer/2)
+		for range 3 { // would never return if Write waited for the flush
+			log.Info(big)
+		}
+		close(out.free)
+		sink.Flush()
+		sink.Flush()
+		if got := out.String(); !strings.Contains(got, `"lines":2`) || strings.Count(got, big) != 1 {
+			t.Errorf("out are %d bytes with %d big lines, want 1 and the number of the 2 others", len(got), strings.Count(got, big))
+		}
+	})
+}
+
+// stuck is a writer that waits until it is freed.
+type stuck struct {
+	bytes.Buffer
+	free chan struct{}
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.free
+	return s.Buffer.Write(p)
 }
 
 // TestLostLinesAreCounted: a full disk loses lines, but says how many.
