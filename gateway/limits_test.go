@@ -32,6 +32,9 @@ func TestBodyLimit(t *testing.T) {
 	}
 	h.one()
 	h.refused(h.send("POST", "/orders", strings.Repeat("x", 1001), bearer(g.reference)), 413, "body_too_large")
+	conn, r := h.dial() // announced, and not a byte of it sent
+	h.write(conn, "POST /orders HTTP/1.1\r\nHost: e\r\n"+bearer(g.reference)+"\r\nContent-Length: 2000000\r\n\r\n")
+	h.refused(h.read(r, "POST"), 413, "body_too_large")
 	chunked := "\r\n3e9\r\n" + strings.Repeat("x", 1001) + "\r\n0\r\n"
 	if a := h.send("POST", "/orders", "", bearer(g.reference), "Transfer-Encoding: chunked", chunked); a.code() != "body_too_large" {
 		t.Errorf("1001 bytes in chunks: %d %s, want body_too_large", a.status, a.body)
