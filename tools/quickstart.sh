@@ -57,7 +57,7 @@ bash -c "$(block check)" > "$tmp/answers" 2>&1 || fail "the sample does not load
 
 echo "quickstart: $(block local)"
 launch local 'Ctrl-C stops everything'
-sed -n 's/^  //p' "$tmp/local.log" > "$tmp/paste"
+sed -n '/^  REFERENCE=/,/^$/s/^  //p' "$tmp/local.log" > "$tmp/paste"
 bash -euo pipefail "$tmp/paste" > "$tmp/answers" 2>&1 || fail "a pasted line failed"
 expect '"orders-api"'
 expect '"billing-api"'

@@ -8,7 +8,8 @@ bin=${COATCHECK:-../../bin/coatcheck}
 command -v redis-server >/dev/null || { echo "up: redis-server is missing: run 'make setup' first" >&2; exit 69; }
 
 mkdir -p run
-(umask 077; for f in kek stamp partner_shop; do [ -s "run/$f" ] || head -c 32 /dev/urandom | base64 > "run/$f"; done)
+(umask 077; for f in kek stamp; do [ -s "run/$f" ] || head -c 32 /dev/urandom | base64 > "run/$f"; done
+  [ -s run/partner_shop ] || openssl rand -hex 32 > run/partner_shop)
 
 # free PORT : 127.0.0.1 and that port, or the next one on which nobody listens.
 free() { local p=$1; while (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; do p=$((p + 10)); done; echo "127.0.0.1:$p"; }
@@ -23,7 +24,7 @@ trap 'exit 0' INT TERM
 start() { local name=$1; shift; "$@" >"run/$name.log" 2>&1 & pids+=($!); }
 wait_for() {
   for _ in $(seq 100); do
-    kill -0 "${pids[@]}" 2>/dev/null || break
+    for p in "${pids[@]}"; do kill -0 "$p" 2>/dev/null || break 2; done # one that has died will not get ready
     curl -fsS "$1" >/dev/null 2>&1 && return
     sleep 0.1
   done
@@ -42,10 +43,14 @@ wait_for "http://$EDGE_METRICS/readyz"
 cat <<LINES
 ready: issuer (pid ${pids[1]}), edge (pid ${pids[2]}), Redis (pid ${pids[0]}); logs in deployments/local/run
 
-  REFERENCE=\$(curl -s -u "partner-shop:$(sed 's/%/%25/g; s/+/%2B/g; s|/|%2F|g; s/=/%3D/g' run/partner_shop)" -d grant_type=client_credentials http://$ISSUER/oauth2/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
+  REFERENCE=\$(curl -s -u "partner-shop:$(cat run/partner_shop)" -d grant_type=client_credentials http://$ISSUER/oauth2/token | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
   echo "\$REFERENCE"
   curl -s -H "Authorization: Bearer \$REFERENCE" http://$EDGE/orders/42
   curl -s -H "Authorization: Bearer \$REFERENCE" http://$EDGE/invoices/7
+
+Break it on purpose, from deployments/local: kill -9 ${pids[2]}, start the edge again, use the same reference:
+
+  (cd "$PWD" && env EDGE=$EDGE ISSUER=$ISSUER REDIS=$REDIS ORDERS=$ORDERS BILLING=$BILLING METRICS=$EDGE_METRICS $bin run -c coatcheck.yaml --role gateway)
 
 Ctrl-C stops everything.
 LINES
