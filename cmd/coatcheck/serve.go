@@ -74,7 +74,7 @@ func serve(ctx context.Context, log *slog.Logger, draining func(), services []se
 }
 
 func accept(srv *http.Server, s service) error {
-	listener := netutil.LimitListener(s.listener, maxConnections)
+	listener := capped(s.listener)
 	var err error
 	if s.tls != nil {
 		err = srv.ServeTLS(listener, "", "")
@@ -86,6 +86,9 @@ func accept(srv *http.Server, s service) error {
 	}
 	return fmt.Errorf("serve %s: %w", s.name, err)
 }
+
+// capped keeps the connections of one listener from taking all that the process has.
+func capped(l net.Listener) net.Listener { return netutil.LimitListener(l, maxConnections) }
 
 // drain closes servers together. The context is its own: the process's has ended, that is why we are here.
 func drain(log *slog.Logger, servers []*http.Server) {
