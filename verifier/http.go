@@ -13,8 +13,17 @@ const retryAfter = "5"
 
 // Authenticate verifies the bearer token of a request and its scopes. There must be exactly one Authorization
 // field with one token68 credential (RFC 6750 §2.1, RFC 9110 §11.4); tokens in the query or a form are not read.
-// WriteError answers its errors. A scope that is empty or holds a space is in no token: it refuses everything.
+// Config.OnRefused hears its errors, WriteError answers them. A scope that is empty or holds a space is in no token:
+// it refuses everything.
 func (v *Verifier) Authenticate(r *http.Request, scopes ...string) (*Claims, error) {
+	claims, err := v.authenticate(r, scopes)
+	if err != nil {
+		v.refused(r, err)
+	}
+	return claims, err
+}
+
+func (v *Verifier) authenticate(r *http.Request, scopes []string) (*Claims, error) {
 	raw, err := bearer(r.Header["Authorization"])
 	if err != nil {
 		return nil, err

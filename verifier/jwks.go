@@ -22,7 +22,7 @@ const (
 type JWKSConfig struct {
 	URL    string       // of the key set; empty: discovered from Issuer's metadata (RFC 8414, then openid-configuration)
 	Issuer string       // required without URL
-	Client *http.Client // nil: one with 5 s time-out; follows no redirects in either case
+	Client *http.Client // nil: one with 5 s time-out; with either, no redirect is followed and a fetch is over within 5 s
 	// Refresh is how often the set is fetched anew, in the background of a use; default 1 min (shorter of it and
 	// max-age, not below 10 s). A key that the issuer has withdrawn is refused after at most twice this time and
 	// one Cooldown, as long as the issuer answers.

@@ -18,12 +18,13 @@
 //   - "I cannot tell" is not "no": ErrKeysUnavailable is a 503, ErrInvalid a 401.
 //
 // A Verifier starts nothing that must be stopped. The package imports the standard library, golang-jwt (for the
-// signatures) and go-jose (for JWK), and nothing else; it logs nothing.
+// signatures) and go-jose (for JWK), and nothing else. It logs nothing: Config.OnRefused says why a request was refused.
 package verifier
 
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -34,17 +35,23 @@ const accessTokenType = "at+jwt"
 type Config struct {
 	Keys              KeySource     // nil: a JWKS discovered from the issuer
 	JWKSURL           string        // with Keys nil: fetch here instead of discovering
+	Client            *http.Client  // with Keys nil: fetch with this, as JWKSConfig.Client; for a private CA, give its Transport RootCAs
 	Leeway            time.Duration // for exp and nbf; 0 to 60 s; default 0
 	Realm             string        // in challenges; default: the audience
 	InsecurePlaintext bool          // accept an http:// issuer or JWKSURL beyond loopback
+	// OnRefused hears of each request that Authenticate refuses, so of those that Require and ginverifier answer, on
+	// the request's own goroutine before the answer; nil: nobody does. The client is told little, err says exactly why
+	// and is safe to log: it never holds the token. r does, in its Authorization field: do not log its header.
+	OnRefused func(r *http.Request, err error)
 }
 
 // Verifier verifies access tokens (RFC 9068) for one audience. Safe for concurrent use.
 type Verifier struct {
-	keys   KeySource
-	expect Expect
-	realm  string
-	now    func() time.Time
+	keys    KeySource
+	expect  Expect
+	realm   string
+	refused func(*http.Request, error)
+	now     func() time.Time
 }
 
 // New requires issuer and audience: an empty one is an error, never a skipped check (RFC 8725 §3.8, §3.9).
@@ -58,14 +65,17 @@ func New(issuer, audience string, c Config) (*Verifier, error) {
 	if err := checkIssuer(issuer, c.InsecurePlaintext); err != nil {
 		return nil, err
 	}
-	v := &Verifier{keys: c.Keys, expect: expect, realm: c.Realm, now: time.Now}
+	v := &Verifier{keys: c.Keys, expect: expect, realm: c.Realm, refused: c.OnRefused, now: time.Now}
 	if v.realm == "" {
 		v.realm = audience
+	}
+	if v.refused == nil {
+		v.refused = func(*http.Request, error) {}
 	}
 	if v.keys != nil {
 		return v, nil
 	}
-	keys, err := NewJWKS(JWKSConfig{URL: c.JWKSURL, Issuer: issuer, InsecurePlaintext: c.InsecurePlaintext})
+	keys, err := NewJWKS(JWKSConfig{URL: c.JWKSURL, Issuer: issuer, Client: c.Client, InsecurePlaintext: c.InsecurePlaintext})
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -105,6 +106,22 @@ func TestRequireAnswersAsNetHTTPDoes(t *testing.T) {
 		if got.Body.String() != want.Body.String() {
 			t.Errorf("%s: body %q, net/http has %q", name, got.Body, want.Body)
 		}
+	}
+}
+
+func TestOnRefusedHearsOfGinRefusals(t *testing.T) {
+	t.Parallel()
+	var heard []error
+	v, err := verifier.New(issuer, audience, verifier.Config{Keys: testKeys(), OnRefused: func(_ *http.Request, err error) { heard = append(heard, err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	router := gin.New()
+	router.GET("/orders", ginverifier.Require(v, "orders:read"), func(*gin.Context) {})
+	serve(router, "Bearer "+testToken("orders:read"))
+	serve(router, "Bearer "+testToken(""))
+	if len(heard) != 1 || !errors.Is(heard[0], verifier.ErrScope) {
+		t.Errorf("of an accepted and a refused request was heard %v, want one %v", heard, verifier.ErrScope)
 	}
 }
 
