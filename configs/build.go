@@ -39,6 +39,7 @@ func (b *builder) stamper() *exchange.Stamper {
 	if prefix == "" {
 		prefix = "cck"
 	}
+	b.stamp = keys
 	if keys == nil || !tokenPrefix.MatchString(prefix) {
 		return nil
 	}
@@ -95,7 +96,7 @@ func (b *builder) read(at placed, file string, who readers) (string, bool) {
 		err = errors.New("is empty")
 	}
 	if err != nil {
-		b.doc.fault(at.node, "%s: %s %v", at.label, at.shown, err)
+		b.unreadable(at, file, "", err)
 	}
 	return text, err == nil
 }

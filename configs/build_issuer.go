@@ -1,6 +1,8 @@
 package configs
 
 import (
+	"bytes"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,11 +44,21 @@ func (b *builder) sealing() *issuer.SealingKeys {
 	if keys == nil {
 		return nil
 	}
+	b.checkApart(keys, at)
 	sealing, err := issuer.NewSealingKeys(keys...)
 	if err != nil {
 		b.doc.fault(at.node, "%s: %v", at.label, err)
 	}
 	return sealing
+}
+
+// checkApart: every edge holds the stamp keys, and none may open the signing keys. So no key is both.
+func (b *builder) checkApart(keys [][]byte, at placed) {
+	for i, key := range keys {
+		if slices.ContainsFunc(b.stamp, func(s []byte) bool { return bytes.Equal(s, key) }) {
+			b.doc.fault(at.node, "%s: key %d is a stamp key (tokens) too, so that every edge could open the signing keys; make another stamp key with `%s`", at.label, i+1, makeKey)
+		}
+	}
 }
 
 func (b *builder) clientSecret(id string, c ClientSection) issuer.SecretHash {
@@ -57,7 +69,7 @@ func (b *builder) clientSecret(id string, c ClientSection) issuer.SecretHash {
 		hash, err = issuer.ParseSecretHash(c.SecretHash)
 	} else {
 		var text string
-		if text, at, ok = b.secretAt(c.Secret, c.SecretFile, "secret", "clients", id); ok {
+		if text, at, ok = b.secretAt(c.Secret, c.SecretFile, "secret", makeSecret, "clients", id); ok {
 			hash, err = issuer.HashSecret(text)
 		}
 	}

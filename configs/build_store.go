@@ -45,7 +45,7 @@ func (b *builder) store() StoreChoice {
 // redisPassword reads the file now, to say what is wrong with it, and again for each connection: a password can be
 // changed in Redis and in the file without a restart.
 func (b *builder) redisPassword(r RedisSection) func() (string, error) {
-	text, at, ok := b.secretAt(r.Password, r.PasswordFile, "password", "store", "redis")
+	text, at, ok := b.secretAt(r.Password, r.PasswordFile, "password", "", "store", "redis")
 	switch {
 	case !ok:
 		return nil

@@ -11,9 +11,10 @@ import (
 // builder checks a decoded file and builds the rooms' values from it. It goes on after a fault: what depends on
 // something broken is left out silently, everything else is still looked at.
 type builder struct {
-	doc  *document
-	file File
-	role Role
+	doc   *document
+	file  File
+	role  Role
+	stamp [][]byte // the stamp keys, while the keys of others are held against them
 }
 
 // check holds together what single values cannot: names that must exist, keys that exclude each other, what a role needs.

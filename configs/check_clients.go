@@ -56,7 +56,7 @@ func (b *builder) checkCredential(id string) {
 	}
 	switch len(found) {
 	case 0:
-		b.doc.fault(b.doc.key("clients", id), "clients.%s has no secret: give it a secret_file (`openssl rand -hex 32`), or a secret_hash", word(id))
+		b.doc.fault(b.doc.key("clients", id), "clients.%s has no secret: give it a secret_file (`%s`), or a secret_hash", word(id), makeSecret)
 	case 1:
 	default:
 		if last := len(found) - 1; found[last] == "secret_hash" {

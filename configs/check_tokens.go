@@ -26,7 +26,7 @@ func (b *builder) checkTokens() {
 	}
 	b.checkSecret("stamp_keys", "tokens")
 	if b.doc.find("tokens", "stamp_keys") == nil {
-		b.need("without stamp keys no reference of ours is known; make one with `head -c 32 /dev/urandom | base64`", "tokens", "stamp_keys_file")
+		b.need("without stamp keys no reference of ours is known; make one with `"+makeKey+"`", "tokens", "stamp_keys_file")
 	}
 	b.checkKeys()
 	if lease := b.file.Revocation.Lease; lease != nil && b.set("revocation", "lease") && (*lease <= 0 || time.Duration(*lease) > maxLease) {
@@ -44,7 +44,7 @@ func (b *builder) checkKeys() {
 	}
 	b.checkSecret("encryption_key", "keys")
 	if b.role.issuer() && b.doc.find("keys", "encryption_key") == nil {
-		b.need("without it the signing keys cannot be kept; make one with `head -c 32 /dev/urandom | base64`", "keys", "encryption_key_file")
+		b.need("without it the signing keys cannot be kept; make one with `"+makeKey+"`", "keys", "encryption_key_file")
 	}
 	if b.set("keys", "jwks_url") {
 		b.checkHTTP(k.JWKSURL, true, "keys", "jwks_url")

@@ -119,7 +119,7 @@ func load(path string, data []byte, role Role, lookup func(string) (string, bool
 		return nil, doc.faults.sorted(path)
 	}
 	doc.overlay(lookup)
-	(&expander{document: doc, role: role, lookup: lookup}).expand(doc.root, false)
+	(&expander{document: doc, role: role, lookup: lookup}).expand(doc.root, "", false)
 	if doc.otherVersion() {
 		return nil, doc.faults.sorted(path)
 	}

@@ -116,5 +116,9 @@ func (d *document) beside(path string) string {
 	if filepath.IsAbs(path) {
 		return path
 	}
-	return filepath.Join(filepath.Dir(d.path), path)
+	path = filepath.Join(filepath.Dir(d.path), path)
+	if whole, err := filepath.Abs(path); err == nil { // else there is no working directory; the path is right as it is
+		return whole
+	}
+	return path
 }

@@ -3,6 +3,7 @@ package configs
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -12,6 +13,9 @@ import (
 // What a placeholder brings in is not searched for placeholders again.
 var placeholder = regexp.MustCompile(`\$?\$\{[^{}]*\}?`)
 
+// secretKeys are the keys whose values are secrets.
+var secretKeys = []string{"password", "encryption_key", "stamp_keys", "secret"}
+
 // expander fills the placeholders of one file.
 type expander struct {
 	*document
@@ -20,10 +24,10 @@ type expander struct {
 }
 
 // expand fills every value below n. A process opens only what its role uses: a gateway leaves the placeholders
-// of clients alone, so their secrets need not be where it runs.
-func (x *expander) expand(n *yaml.Node, unused bool) {
+// of clients alone, so their secrets need not be where it runs. key is the nearest key above n.
+func (x *expander) expand(n *yaml.Node, key string, unused bool) {
 	if n.Kind == yaml.ScalarNode {
-		x.scalar(n, unused)
+		x.scalar(n, key, unused)
 		return
 	}
 	for i, c := range n.Content {
@@ -31,14 +35,15 @@ func (x *expander) expand(n *yaml.Node, unused bool) {
 			if i%2 == 0 {
 				continue
 			}
-			x.expand(c, unused || n == x.root && x.role == RoleGateway && n.Content[i-1].Value == "clients")
+			key = n.Content[i-1].Value
+			x.expand(c, key, unused || n == x.root && x.role == RoleGateway && key == "clients")
 			continue
 		}
-		x.expand(c, unused)
+		x.expand(c, key, unused)
 	}
 }
 
-func (x *expander) scalar(n *yaml.Node, unused bool) {
+func (x *expander) scalar(n *yaml.Node, key string, unused bool) {
 	if !strings.Contains(n.Value, "${") {
 		return
 	}
@@ -53,7 +58,7 @@ func (x *expander) scalar(n *yaml.Node, unused bool) {
 		if escaped, ok := strings.CutPrefix(found, "$$"); ok {
 			return "$" + escaped
 		}
-		text, err := x.fill(found)
+		text, err := x.fill(found, key)
 		if err != nil {
 			x.fault(n, "%s: %v", found, err)
 			x.unread[n] = true
@@ -62,7 +67,7 @@ func (x *expander) scalar(n *yaml.Node, unused bool) {
 	})
 }
 
-func (x *expander) fill(found string) (string, error) {
+func (x *expander) fill(found, key string) (string, error) {
 	inside, closed := strings.CutSuffix(strings.TrimPrefix(found, "${"), "}")
 	source, name, _ := strings.Cut(inside, ":")
 	switch {
@@ -75,6 +80,9 @@ func (x *expander) fill(found string) (string, error) {
 		}
 		if hasFallback {
 			return fallback, nil
+		}
+		if slices.Contains(secretKeys, key) { // a default would be a secret in the file
+			return "", fmt.Errorf("is not set; set it, or use %s_file", key)
 		}
 		return "", fmt.Errorf("is not set; set it, or write ${env:%s:-default}", name)
 	case source == "file":

@@ -82,6 +82,9 @@ func (d *document) syntaxFault(data []byte, err error) {
 	if le.ContextMsg != "" {
 		message = le.ContextMsg + ": " + message
 	}
+	if strings.HasSuffix(message, "mapping values are not allowed in this context") {
+		message += "; check the indentation of this line, and that a space follows each ':' of a key"
+	}
 	if last := bytes.Count(data, []byte("\n")) + 1; at.Line > last { // the parser counts a line end that the file does not have
 		at.Line, at.Column = last, 1
 	}

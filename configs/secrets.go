@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -15,6 +16,12 @@ const (
 	maxSecret = 1 << 20 // bytes of one secret, key or certificate file; a bundle of all public authorities has a fifth
 	keySize   = 32
 	maxKeys   = 16 // in one key file; a rotation needs two
+)
+
+// How to make what is missing.
+const (
+	makeKey    = "head -c 32 /dev/urandom | base64"
+	makeSecret = "openssl rand -hex 32"
 )
 
 // readers says who may be able to read a file that we read.
@@ -85,13 +92,14 @@ func (b *builder) checkSecret(name string, path ...any) {
 }
 
 // secretAt reads the secret that checkSecret has accepted. at is where a fault of its content belongs.
-func (b *builder) secretAt(inline Secret, file, name string, path ...any) (text string, at placed, ok bool) {
+// how is the command that makes such a secret; empty: it comes from elsewhere.
+func (b *builder) secretAt(inline Secret, file, name, how string, path ...any) (text string, at placed, ok bool) {
 	if at, ok = b.placed(append(path, name)...); ok {
 		text = inline.text
 	} else if at, ok = b.placed(append(path, name+"_file")...); ok {
 		var err error
 		if text, err = readSecret(b.doc.beside(file), ownerAndGroup); err != nil {
-			b.doc.fault(at.node, "%s: %s %v", at.label, at.shown, err)
+			b.unreadable(at, file, how, err)
 			return "", at, false
 		}
 	}
@@ -102,9 +110,25 @@ func (b *builder) secretAt(inline Secret, file, name string, path ...any) (text 
 	return text, at, ok
 }
 
+// unreadable is the fault of a file that cannot be read. Of one that is not there it says where it was looked for, unless
+// a placeholder has brought that in, and how to make it.
+func (b *builder) unreadable(at placed, file, how string, err error) {
+	mend, command := "", "FILE"
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, filled := b.doc.written[at.node]; !filled {
+			command = b.doc.beside(file)
+			mend = "; looked for it at " + command
+		}
+		if how != "" {
+			mend += fmt.Sprintf("; make it with `(umask 077; %s > %s)`", how, command)
+		}
+	}
+	b.doc.fault(at.node, "%s: %s %v%s", at.label, at.shown, err, mend)
+}
+
 // keysAt is secretAt for key files.
 func (b *builder) keysAt(inline Secret, file, name string, path ...any) ([][]byte, placed) {
-	text, at, ok := b.secretAt(inline, file, name, path...)
+	text, at, ok := b.secretAt(inline, file, name, makeKey, path...)
 	if !ok {
 		return nil, at
 	}
@@ -123,7 +147,7 @@ func parseKeys(text string) ([][]byte, error) {
 		key, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSuffix(line, "\r"))
 		switch {
 		case err != nil || len(key) != keySize:
-			return nil, fmt.Errorf(", line %d: not one key of %d bytes in standard base64; make one with `head -c 32 /dev/urandom | base64`", i+1, keySize)
+			return nil, fmt.Errorf(", line %d: not one key of %d bytes in standard base64; make one with `%s`", i+1, keySize, makeKey)
 		case len(keys) == maxKeys:
 			return nil, fmt.Errorf(", line %d: more than %d keys; remove the oldest, at the end", i+1, maxKeys)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -172,5 +173,37 @@ func TestASecretPipeDoesNotHangTheStart(t *testing.T) {
 		}
 	case <-ctx.Done():
 		t.Fatal("Load waits for somebody to write into the pipe")
+	}
+}
+
+// TestAMissingSecretFileSaysHowToMakeIt: with the place where it was looked for, so that the command can be pasted.
+func TestAMissingSecretFileSaysHowToMakeIt(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer("${env:SECRETS}/stamp", "no-stamp", "${env:SECRETS}/shop", "no-shop").Replace(whole)
+	_, err := loadText(t, secrets(t), text, configs.RoleAll, nil)
+	if err == nil {
+		t.Fatal("loads without its secrets")
+	}
+	for file, command := range map[string]string{"no-stamp": "head -c 32 /dev/urandom | base64", "no-shop": "openssl rand -hex 32"} {
+		found := regexp.MustCompile(file + ` cannot be read: no such file or directory; looked for it at (/\S+/` + file + `); make it with .\(umask 077; ` +
+			regexp.QuoteMeta(command) + ` > (\S+)\)`).FindStringSubmatch(err.Error())
+		if found == nil || found[1] != found[2] {
+			t.Errorf("%s: found %v, want its place and %q in\n%v", file, found, command, err)
+		}
+	}
+}
+
+// TestNoKeyBothStampsAndSeals: edges hold the stamp keys. An edge alone has no other key to compare.
+func TestNoKeyBothStampsAndSeals(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(whole, "store: memory", `store: {redis: {url: "redis://127.0.0.1:6379"}}`, 1)
+	for role, loads := range map[configs.Role]bool{configs.RoleAll: false, configs.RoleIssuer: false, configs.RoleGateway: true} {
+		dir := secrets(t)
+		write(t, filepath.Join(dir, "stamp"), key("a")+"\n"+key("b")+"\n")
+		write(t, filepath.Join(dir, "kek"), key("c")+"\n"+key("b")+"\n")
+		_, err := loadText(t, dir, text, role, nil)
+		if (err == nil) != loads || !loads && !strings.Contains(err.Error(), "keys.encryption_key_file: key 2 is a stamp key") {
+			t.Errorf("role %s with one key in both files: %v, want loads=%v", role, err, loads)
+		}
 	}
 }
