@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/google/go-cmp/cmp"
 )
@@ -84,6 +86,10 @@ func TestB3_TokenInQueryOrForm(t *testing.T) {
 	}
 	form := h.send("POST", "/orders", "access_token="+ref, "Content-Type: application/x-www-form-urlencoded")
 	h.refused(form, 401, "credentials_required")
+	// Nor does it add to the one in the header.
+	narrow := h.issue(map[string][]string{"orders-api": {"orders:read"}}, time.Minute).reference
+	both := h.send("POST", "/orders", "access_token="+ref, "Content-Type: application/x-www-form-urlencoded", bearer(narrow))
+	h.refused(both, 403, "insufficient_scope")
 }
 
 // B4: each 401 has a Bearer challenge; in it, and in those of 400 and 403, each attribute is there at most once, as a
@@ -178,6 +184,37 @@ func TestB6_OneAnswerForEveryDeadToken(t *testing.T) {
 			t.Errorf("%s: challenge %q, want insufficient_scope and scope %q", path, c, scope)
 		}
 	}
+}
+
+// B6: the same for each reason that there is, now and later; only "cannot tell" is another answer.
+func TestB6_EveryReasonIsTheSame401(t *testing.T) {
+	t.Parallel()
+	var first answer
+	for _, reason := range []exchange.Reason{
+		exchange.ReasonMalformed, exchange.ReasonForged, exchange.ReasonStale, exchange.ReasonUnknown, exchange.ReasonExpired, exchange.ReasonTampered, "of a later version",
+	} {
+		h := newHouse(t, func(c *gateway.Config) { c.Swapper = refusing(reason) })
+		a := h.get("/orders/1", bearer("x"))
+		h.refused(a, 401, "invalid_token")
+		if first.status == 0 {
+			first = a
+		}
+		if diff := cmp.Diff(plain(first), plain(a)); diff != "" {
+			t.Errorf("%s: the answer differs from that for another reason:\n%s", reason, diff)
+		}
+		if e := h.log.entry(t, 0); e["reason"] != string(reason) {
+			t.Errorf("log says %v, want reason %s: quiet outside, exact inside", e, reason)
+		}
+	}
+	h := newHouse(t, func(c *gateway.Config) { c.Swapper = refusing(exchange.ReasonUnavailable) })
+	h.refused(h.get("/orders/1", bearer("x")), 503, "temporarily_unavailable")
+}
+
+// refusing refuses every reference for one reason.
+type refusing exchange.Reason
+
+func (r refusing) Swap(context.Context, string) (*exchange.Grant, exchange.Source, error) {
+	return nil, exchange.SourceMiss, &exchange.Refusal{Reason: exchange.Reason(r)}
 }
 
 // plain is an answer without what differs between any two.
