@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/http"
@@ -189,14 +190,30 @@ func checkQuery(q string) error {
 	return nil
 }
 
-// namesToken reports whether a server might read the parameter as access_token (RFC 6750 §2.3): some fold case, some read a
-// suffix in brackets as an index.
+// namesToken reports whether a server might read the parameter as access_token (RFC 6750 §2.3). Some fold case; some drop
+// blanks before a name and what follows a blank, a NUL or a bracket (an index) behind it; some make '_' of '.', '+', blank and '['.
+// None is known to do so with '-': access-token is another name. The name may be of any length: only its beginning counts.
 func namesToken(name string) bool {
-	var space [64]byte
-	if len(name) > 3*len(space) {
-		return false
+	var space [32]byte // more than access_token in any case: a long s and a Kelvin sign have 2 and 3 bytes
+	plain := space[:0]
+	for i := 0; i < len(name) && len(plain) < len(space); i++ {
+		c := name[i]
+		if c == '%' && escapeAt(name, i) {
+			c = unhex(name[i+1])<<4 | unhex(name[i+2])
+			i += 2
+		}
+		blank := c == '+' || c <= ' '
+		switch {
+		case blank && len(plain) == 0:
+			continue
+		case (blank || c == '[') && isAccessToken(plain):
+			return true
+		case blank || c == '[' || c == '.':
+			c = '_'
+		}
+		plain = append(plain, c)
 	}
-	decoded := string(unescape(space[:0], name))
-	decoded, _, _ = strings.Cut(decoded, "[")
-	return strings.EqualFold(decoded, "access_token")
+	return isAccessToken(plain)
 }
+
+func isAccessToken(name []byte) bool { return bytes.EqualFold(name, []byte("access_token")) }

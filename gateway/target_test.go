@@ -78,7 +78,7 @@ func TestH12_AmbiguousPathsAreRefused(t *testing.T) {
 // H12: the query passes whole or not at all.
 func TestH12_QueryIsWholeOrRefused(t *testing.T) {
 	t.Parallel()
-	for _, q := range []string{"", "a=1&b=2", "a", "&&", "=", "a=%3B", "filter[x]=1", "q={}|^`\\", "a=1?b/c", "x=%0D%0A", "a=%ff", "access_tokens=1", "my_access_token=1", "a=access_token"} {
+	for _, q := range []string{"", "a=1&b=2", "a", "&&", "=", "a=%3B", "filter[x]=1", "q={}|^`\\", "a=1?b/c", "x=%0D%0A", "a=%ff", "access_tokens=1", "my_access_token=1", "a=access_token", "access-token=1", "accesstoken=1", "access_token_type=1", "access_token.type=1", "access__token=1", "access=token", strings.Repeat("access", 20) + "=1", "+=1", "%20"} {
 		tg, err := freeze(request(t, "GET /x?"+q+" HTTP/1.1", "h"))
 		if err != nil || tg.rawQuery != q {
 			t.Errorf("query %q: %q, %v; want it unchanged", q, tg.rawQuery, err)
@@ -94,7 +94,11 @@ func TestH12_QueryIsWholeOrRefused(t *testing.T) {
 // B3: credentials in the query are refused, however the name is spelled and wherever it stands.
 func TestB3_TokenInQueryIsRefused(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"access_token", "ACCESS_TOKEN", "Access_Token", "access%5ftoken", "access%5Ftoken", "%61ccess_token", "%61%63%63%65%73%73%5f%74%6f%6b%65%6e", "access_token[]", "access_token%5B0%5D"} {
+	for _, name := range []string{
+		"access_token", "ACCESS_TOKEN", "Access_Token", "access%5ftoken", "access%5Ftoken", "%61ccess_token", "%61%63%63%65%73%73%5f%74%6f%6b%65%6e", "access_token[]", "access_token%5B0%5D",
+		"access.token", "access+token", "access%20token", "access%2etoken", "access[token", "access%5Btoken", "+access_token", "%20access_token", "++%09access.token", strings.Repeat("%20", 100) + "access_token",
+		"access_token+", "access_token%20x", "access_token%00x", "access_token[" + strings.Repeat("x", 300) + "]", "acce%C5%BF%C5%BF_to%E2%84%AAen",
+	} {
 		for _, q := range []string{name + "=x", name, name + "=", "a=1&" + name + "=x", "&&" + name + "=x&b=2", name + "=x&" + name + "=y"} {
 			if _, err := freeze(request(t, "GET /x?"+q+" HTTP/1.1", "h")); !errors.Is(err, errQueryToken) {
 				t.Errorf("query %q: %v; want errQueryToken", q, err)
