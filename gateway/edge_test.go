@@ -128,8 +128,8 @@ func TestUseHandlerMayAnswer(t *testing.T) {
 		t.Errorf("answer %d %q, want the handler's", a.status, a.body)
 	}
 	h.nothing()
-	if e := h.log.entry(t, 0); e["decision"] != "deny" || e["reason"] != "handler" {
-		t.Errorf("log says %v, want deny, handler", e)
+	if e := h.log.entry(t, 0); e["decision"] != "handler" || e["reason"] != "answered" || e["status"] != 418.0 {
+		t.Errorf("log says %v, want handler, answered, 418: nobody was denied anything", e)
 	}
 }
 

@@ -241,6 +241,15 @@ func TestStreamEndsWithItsGrant(t *testing.T) {
 	if a.status != 200 || a.err == nil || time.Since(began) < 500*time.Millisecond {
 		t.Errorf("stream gave %d and error %v after %v, want it to last about as long as its grant of 2 s", a.status, a.err, time.Since(began))
 	}
+	h.expired()
+}
+
+// expired expects a log that calls the end of a stream what it is: kept, not failed.
+func (h *house) expired() {
+	h.t.Helper()
+	if e := h.log.entry(h.t, 0); e["level"] != "INFO" || e["decision"] != "allow" || e["reason"] != "stream_expired" {
+		h.t.Errorf("log says %v, want INFO, allow, stream_expired", e)
+	}
 }
 
 // A client that is over its rate gets 429; another is not touched, and neither is one that is refused anyway.

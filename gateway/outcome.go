@@ -10,9 +10,10 @@ type outcome struct {
 }
 
 const (
-	decisionAllow = "allow" // it went upstream
-	decisionDeny  = "deny"  // the request is to blame
-	decisionError = "error" // we or an upstream are
+	decisionAllow   = "allow"   // it went upstream
+	decisionDeny    = "deny"    // the request is to blame
+	decisionError   = "error"   // we or an upstream are
+	decisionHandler = "handler" // a handler of Use has answered; the status says how
 )
 
 // Reasons beside the names of the table of problems and the reasons of package exchange.
@@ -20,8 +21,9 @@ const (
 	reasonSwapped  = "swapped"
 	reasonPublic   = "public"
 	reasonLastHop  = "last_hop" // OPTIONS with Max-Forwards: 0
-	reasonHandler  = "handler"  // a handler of Use has answered
+	reasonAnswered = "answered" // decisionHandler has no other
 	reasonAudience = "audience" // the grant has no share for the route's audience
+	reasonExpired  = "stream_expired"
 )
 
 func (v *visit) outcome() outcome {
@@ -30,6 +32,8 @@ func (v *visit) outcome() outcome {
 		o.route = v.route.Name
 	}
 	switch {
+	case v.expired:
+		o.decision, o.reason = decisionAllow, reasonExpired
 	case v.refused != nil && (v.refused.code.problem().status >= 500):
 		o.decision, o.reason = decisionError, v.refused.why()
 	case v.refused != nil && v.allowed:
@@ -37,7 +41,7 @@ func (v *visit) outcome() outcome {
 	case v.refused != nil:
 		o.decision, o.reason = decisionDeny, v.refused.why()
 	case !v.allowed:
-		o.decision, o.reason = decisionDeny, reasonHandler
+		o.decision, o.reason = decisionHandler, reasonAnswered
 	case v.lastHop:
 		o.decision, o.reason = decisionAllow, reasonLastHop
 	case v.share == nil:

@@ -50,7 +50,8 @@ func (s *service) forward(w gin.ResponseWriter, v *visit, r *http.Request) {
 	v.allowed = true
 	whole := false
 	defer func() {
-		if !whole {
+		v.expired = errors.Is(context.Cause(r.Context()), errExpired)
+		if !whole && !v.expired {
 			v.refused = v.interrupted(r.Context())
 		}
 	}()

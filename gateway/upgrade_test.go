@@ -123,4 +123,5 @@ func TestWebSocketEndsWithItsGrant(t *testing.T) {
 	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
 		t.Errorf("socket of a grant of one second gave %v, want its end", err)
 	}
+	h.expired()
 }

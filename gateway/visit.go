@@ -36,6 +36,7 @@ type visit struct {
 	share    *exchange.Share // nil exactly when grant is
 
 	allowed bool     // it went upstream
+	expired bool     // its answer was a stream, which has lasted as long as it may
 	refused *refusal // our own answer, and why
 
 	span   trace.Span // nil: not sampled
@@ -53,6 +54,7 @@ func visitOf(ctx context.Context) (*visit, bool) {
 // Why a visit's context ended before the visit did.
 var (
 	errTooLong = errors.New("gateway: request timed out")
+	errExpired = errors.New("gateway: stream has lasted as long as it may")
 	errOver    = errors.New("gateway: request is over")
 )
 
@@ -97,14 +99,15 @@ func (v *visit) bound(r *http.Request) *http.Request {
 	return r
 }
 
-// stream takes the request's deadline off an answer that is meant to outlive it. It is called before the first
+// stream gives an answer that is meant to outlive the request's deadline one of its own. It is called before the first
 // byte of the answer goes out, by the goroutine that carries it.
 func (v *visit) stream() {
 	left := publicStream
 	if v.grant != nil {
 		left = time.Until(v.grant.ExpiresAt())
 	}
-	v.timer.Reset(left)
+	v.timer.Stop()
+	v.timer = time.AfterFunc(left, func() { v.cancel(errExpired) })
 }
 
 // end is deferred around everything: it turns a panic into an answer or a cut connection, then tells logs,
