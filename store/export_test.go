@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"context"
+	"net"
+	"time"
+)
 
 // Sizes says what a Memory holds.
 func (m *Memory) Sizes() (records, clients, endings int) {
@@ -17,3 +21,11 @@ func JudgeInfo(text string) []Violation { return judgeInfo(parseInfo(text)) }
 
 // BucketEnd is the bucket of a grant, as Memory counts it.
 func BucketEnd(issued, expires int64) int64 { return bucketEnd(issued, expires) }
+
+// Bounded is how every command is run.
+func Bounded(ctx context.Context, limit time.Duration, do func(context.Context) (string, error)) (string, error) {
+	return bounded(ctx, limit, do)
+}
+
+// BoundReplies is what go-redis reads from.
+func BoundReplies(c net.Conn) net.Conn { return boundReplies(c) }

@@ -103,6 +103,14 @@ func (c RedisConfig) options() *redis.Options {
 	if c.Username != "" || c.Password != nil {
 		o.CredentialsProviderContext = c.credentials
 	}
+	dial := redis.NewDialer(o)
+	o.Dialer = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		return boundReplies(conn), nil
+	}
 	return o
 }
 

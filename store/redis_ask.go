@@ -37,6 +37,8 @@ func (r *Redis) send(ctx context.Context, s script, keys []string, args []any) *
 	return s.lua.Run(ctx, r.client, keys, args...)
 }
 
+var errPanicked = errors.New("the client library panicked")
+
 // bounded runs do for at most limit, and leaves as soon as ctx ends. go-redis takes over a context's deadline, but a
 // cancellation does not wake its socket read: then do finishes alone, within limit, and its answer is dropped.
 func bounded[T any](ctx context.Context, limit time.Duration, do func(context.Context) (T, error)) (T, error) {
@@ -48,8 +50,12 @@ func bounded[T any](ctx context.Context, limit time.Duration, do func(context.Co
 	defer cancel()
 	done := make(chan result, 1) // one: an abandoned do must not wait for a reader
 	go func() {
-		value, err := do(ctx)
-		done <- result{value, err}
+		answer := result{err: errPanicked}
+		defer func() {
+			_ = recover() // a fault of go-redis costs one command, not the process; the answer is still errPanicked
+			done <- answer
+		}()
+		answer.value, answer.err = do(ctx)
 	}()
 	var got result
 	select {

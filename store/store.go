@@ -12,6 +12,7 @@
 //   - Every call ends within a bound (RedisConfig.Timeout) and at once when its context does.
 //   - A write is sent once and never again: go-redis' retries are off, because a script whose answer was late has
 //     run already. After ErrUnavailable a write may or may not have happened.
+//   - A reply that is too large or too deep to be ours is cut before the client library allocates for it.
 //   - An answer names what was asked, and the name is compared: answers that arrive out of order are refused.
 //   - Names (jti, handles, key ids) are checked against an alphabet before they become part of a key or command.
 //   - No error, and no printed configuration, holds a blob or a password.
