@@ -24,7 +24,11 @@ func UnknownVariables(environ []string, own ...string) Faults {
 	for _, pair := range environ {
 		name, _, _ := strings.Cut(pair, "=")
 		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) && !kubernetesName.MatchString(name) {
-			faults = append(faults, Fault{File: name, What: "sets no key of the configuration" + didYouMean(name, known)})
+			mend := didYouMean(name, known)
+			if section := withoutVariables(name); section != "" {
+				mend = "; lists and named entries have no variables: write ${env:…} in the file, under " + section
+			}
+			faults = append(faults, Fault{File: name, What: "sets no key of the configuration" + mend})
 		}
 	}
 	return faults.sorted("")
@@ -76,13 +80,36 @@ func (d *document) put(n *yaml.Node, name string, value *yaml.Node) {
 // variables lists every variable and the path of the key that it sets.
 func variables() map[string][]string {
 	all := map[string][]string{}
+	walkKeys(func(path []string, t reflect.Type) {
+		if isScalar(t) {
+			all[variable(path)] = path
+		}
+	})
+	return all
+}
+
+// withoutVariables is the key of the list or of the named entries that the variable would lie in; or empty.
+func withoutVariables(name string) (key string) {
+	walkKeys(func(path []string, t reflect.Type) {
+		own := variable(path)
+		if (t.Kind() == reflect.Map || t.Kind() == reflect.Slice) && (name == own || strings.HasPrefix(name, own+"_")) {
+			key = strings.Join(path, ".")
+		}
+	})
+	return key
+}
+
+func variable(path []string) string { return envPrefix + strings.ToUpper(strings.Join(path, "_")) }
+
+// walkKeys visits every key of the file but version, down to lists and named entries.
+func walkKeys(visit func(path []string, t reflect.Type)) {
 	var walk func(t reflect.Type, path []string)
 	walk = func(t reflect.Type, path []string) {
 		if t.Kind() == reflect.Pointer {
 			t = t.Elem()
 		}
-		if len(path) > 0 && isScalar(t) {
-			all[envPrefix+strings.ToUpper(strings.Join(path, "_"))] = path
+		if len(path) > 0 {
+			visit(path, t)
 		}
 		if t.Kind() != reflect.Struct {
 			return
@@ -94,5 +121,4 @@ func variables() map[string][]string {
 		}
 	}
 	walk(reflect.TypeFor[File](), nil)
-	return all
 }

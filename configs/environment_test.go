@@ -97,3 +97,17 @@ func TestPlaceholdersCannotAddStructure(t *testing.T) {
 		t.Errorf("tenant %q and %d routes, want the text alone", got, l.Gateway.Table.Len())
 	}
 }
+
+// TestVariablesOfEntriesAreToldApart: no near name is the mend where there can be no variable.
+func TestVariablesOfEntriesAreToldApart(t *testing.T) {
+	t.Parallel()
+	for name, section := range map[string]string{
+		"COATCHECK_CLIENTS_SHOP_SECRET": "clients", "COATCHECK_ROUTES": "routes", "COATCHECK_UPSTREAMS_ORDERS_URL": "upstreams",
+		"COATCHECK_AUDIENCES_ORDERS_API": "audiences", "COATCHECK_LISTEN_TRUSTED_PROXIES": "listen.trusted_proxies",
+	} {
+		want := name + ": sets no key of the configuration; lists and named entries have no variables: write ${env:…} in the file, under " + section
+		if got := configs.UnknownVariables([]string{name + "=canary"}).Error(); got != want {
+			t.Errorf("UnknownVariables:\n got %s\nwant %s", got, want)
+		}
+	}
+}
