@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -16,6 +17,9 @@ import (
 	"github.com/coatcheck/coatcheck/verifier"
 	yaml "go.yaml.in/yaml/v4"
 )
+
+// keysWithin is how long one fetch of the issuer's keys may take, as in the verifier.
+const keysWithin = 5 * time.Second
 
 func (b *builder) gateway(table *routes.Table) *gateway.Config {
 	limits := b.file.Limits
@@ -94,7 +98,28 @@ func (b *builder) jwks() verifier.JWKSConfig {
 	return verifier.JWKSConfig{
 		URL:               b.file.Keys.JWKSURL,
 		Issuer:            b.file.Issuer,
+		Client:            b.keysClient(),
 		InsecurePlaintext: b.file.InsecurePlaintext,
+	}
+}
+
+// keysClient is a client for documents like the verifier's own, which trusts the authorities of keys.ca_file; nil
+// without that file. The verifier takes its redirects away.
+func (b *builder) keysClient() *http.Client {
+	if !b.set("keys", "ca_file") {
+		return nil
+	}
+	return &http.Client{
+		Timeout: keysWithin,
+		Transport: &http.Transport{
+			TLSClientConfig:        b.clientTLS(b.file.Keys.CAFile, "keys", "ca_file"),
+			Proxy:                  http.ProxyFromEnvironment,
+			ForceAttemptHTTP2:      true,
+			DisableCompression:     true,
+			MaxIdleConns:           2,
+			IdleConnTimeout:        90 * time.Second,
+			MaxResponseHeaderBytes: 32 << 10,
+		},
 	}
 }
 

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"regexp"
+	"strings"
 	"time"
 )
 
@@ -51,6 +52,23 @@ func (b *builder) checkKeys() {
 		if b.set("keys", "jwks_file") {
 			b.faultAt([]any{"keys", "jwks_file"}, "excludes keys.jwks_url; keep one of them")
 		}
+	}
+	b.checkKeysAuthority(k)
+}
+
+// checkKeysAuthority: an authority that is never asked would look like protection.
+func (b *builder) checkKeysAuthority(k KeysSection) {
+	path := []any{"keys", "ca_file"}
+	from := b.file.Issuer
+	if k.JWKSURL != "" {
+		from = k.JWKSURL
+	}
+	switch {
+	case !b.set(path...):
+	case b.set("keys", "jwks_file"):
+		b.faultAt(path, "has no effect with keys.jwks_file, which is fetched from nowhere; remove it")
+	case strings.HasPrefix(from, "http:"):
+		b.faultAt(path, "has no effect when keys are fetched over http; use https, or remove it")
 	}
 }
 

@@ -108,6 +108,9 @@ type KeysSection struct {
 	JWKSURL string `yaml:"jwks_url"`
 	// File with the public keys (a JWKS), instead of fetching them. Someone must then replace it at each rotation.
 	JWKSFile string `yaml:"jwks_file"`
+	// PEM file of the authorities that may have signed the certificate of the issuer that an edge fetches keys from.
+	// Default: those of the system.
+	CAFile string `yaml:"ca_file"`
 }
 
 // TokensSection is about references.
