@@ -71,10 +71,19 @@ func (b *builder) clientSecret(id string, c ClientSection) issuer.SecretHash {
 		var text string
 		if text, at, ok = b.secretAt(c.Secret, c.SecretFile, "secret", makeSecret, "clients", id); ok {
 			hash, err = issuer.HashSecret(text)
+			b.warnBasic(at, text)
 		}
 	}
 	if err != nil {
 		b.doc.fault(at.node, "%s: %s", at.label, strings.TrimPrefix(err.Error(), "issuer: "))
 	}
 	return hash
+}
+
+// warnBasic: RFC 6749 §2.3.1 wants a secret form-encoded in Basic. Many clients send it as it is; then + and % arrive
+// changed, and what is not ASCII arrives in an encoding of their own.
+func (b *builder) warnBasic(at placed, secret string) {
+	if strings.ContainsFunc(secret, func(r rune) bool { return r == '+' || r == '%' || r <= ' ' || r > '~' }) {
+		b.doc.warn(at.node, "%s: the secret has a +, a %%, a space or no ASCII in it, which clients that do not form-encode Basic (RFC 6749 §2.3.1) get wrong; generate it with `%s`", at.label, makeSecret)
+	}
 }

@@ -82,6 +82,8 @@ func (b *builder) checkIssuer() {
 		b.faultAt(path, "%q must have a lower-case host and no escapes; services compare it letter by letter", b.shown(path...))
 	case u.Scheme == "http" && !loopback(u.Hostname()) && !b.file.InsecurePlaintext:
 		b.faultAt(path, "http beyond loopback lets the network replace the keys that services fetch; use https, %s", plaintextMend)
+	case u.Scheme == "http" && b.role.issuer() && b.section("tls") != nil:
+		b.doc.warn(b.doc.near(path...), "issuer: begins with http, but tls makes the issuer answer https alone, so that nobody finds its keys there; write https")
 	}
 }
 

@@ -90,7 +90,7 @@ type Loaded struct {
 	Issuer    *issuer.Config    // everything but State, Depositor, Logger, Meter, Tracer
 	Stamper   *exchange.Stamper // for issuer and edge
 	Telemetry Telemetry
-	Warnings  []Fault // keys that this version accepts and does not act on, each with the reason why that is safe
+	Warnings  []Fault // what loads and is probably not meant, or has no effect in this version
 }
 
 // String names what was loaded and prints nothing of it: claims and addresses are nobody's business in a log.
@@ -100,6 +100,7 @@ func (l *Loaded) String() string { return fmt.Sprintf("configuration for role %s
 func (l *Loaded) GoString() string { return l.String() }
 
 // Load reads, expands, decodes strictly, checks and builds. The error is a Faults, or an I/O error that names the file.
+// With Faults, what is returned holds the role and the warnings and nothing else.
 // lookup is os.LookupEnv in production.
 func Load(path string, role Role, lookup func(string) (string, bool)) (*Loaded, error) {
 	if !slices.Contains([]Role{RoleAll, RoleGateway, RoleIssuer}, role) {
@@ -114,25 +115,33 @@ func Load(path string, role Role, lookup func(string) (string, bool)) (*Loaded, 
 
 func load(path string, data []byte, role Role, lookup func(string) (string, bool)) (*Loaded, error) {
 	doc := newDocument(path)
-	doc.parse(data)
-	if doc.root == nil {
-		return nil, doc.faults.sorted(path)
-	}
-	doc.overlay(lookup)
-	(&expander{document: doc, role: role, lookup: lookup}).expand(doc.root, "", false)
-	if doc.otherVersion() {
-		return nil, doc.faults.sorted(path)
-	}
-	b := &builder{doc: doc, role: role}
-	doc.decode(doc.root, reflect.ValueOf(&b.file).Elem(), "")
-	doc.warnInert()
-	b.check()
-	loaded := b.build()
+	loaded := doc.load(data, role, lookup)
 	if len(doc.faults) > 0 {
-		return nil, doc.faults.sorted(path)
+		loaded = &Loaded{Role: role}
 	}
 	loaded.Warnings = Faults(doc.warnings).sorted(path)
+	if len(doc.faults) > 0 {
+		return loaded, doc.faults.sorted(path)
+	}
 	return loaded, nil
+}
+
+// load notes faults and warnings; what it returns is of use only without faults.
+func (d *document) load(data []byte, role Role, lookup func(string) (string, bool)) *Loaded {
+	d.parse(data)
+	if d.root == nil {
+		return nil
+	}
+	d.overlay(lookup)
+	(&expander{document: d, role: role, lookup: lookup}).expand(d.root, "", false)
+	if d.otherVersion() {
+		return nil
+	}
+	b := &builder{doc: d, role: role}
+	d.decode(d.root, reflect.ValueOf(&b.file).Elem(), "")
+	d.warnInert()
+	b.check()
+	return b.build()
 }
 
 // readFile reads at most one byte more than parse accepts; a pipe (`-c <(…)`) is as good as a file.

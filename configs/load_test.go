@@ -78,3 +78,46 @@ func TestDefaultsAndSwitches(t *testing.T) {
 		t.Errorf("client batch: ttl %v, max_grants %v; telemetry %+v", c.TTL, c.MaxGrants, dev.Telemetry)
 	}
 }
+
+// TestWarningsAreToldBesideFaults: who mends the faults sees at once what else is not meant.
+func TestWarningsAreToldBesideFaults(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(whole, "127.0.0.1:8080", "nowhere", 1) + "revocation: {journal: /tmp/journal}\n"
+	l, err := loadText(t, secrets(t), text, configs.RoleAll, nil)
+	if err == nil || l == nil || len(l.Warnings) != 1 || l.Gateway != nil || l.Stamper != nil {
+		t.Fatalf("Load: %v with %+v, want a fault, one warning and nothing else", err, l)
+	}
+	if l, err = loadText(t, secrets(t), "version: 2\n", configs.RoleAll, nil); err == nil || l == nil {
+		t.Errorf("Load of another version: %v with %v, want a fault and no warning", err, l)
+	}
+}
+
+// TestWhatWouldBreakClientsIsAWarning: it loads, and somebody outside would find out the hard way.
+func TestWhatWouldBreakClientsIsAWarning(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, issuer, tls, secret, warning string }{
+		{"a plus", "https://auth.example.com", "", "abcdefgh+abcdefgh", "15:18: clients.shop.secret_file: the secret has"},
+		{"a percent sign", "https://auth.example.com", "", "abcdefgh%20bcdefgh", "15:18: clients.shop.secret_file: the secret has"},
+		{"an umlaut", "https://auth.example.com", "", "abcdefghäbcdefgh", "15:18: clients.shop.secret_file: the secret has"},
+		{"what openssl rand makes", "https://auth.example.com", "", "0123456789abcdef0123456789abcdef", ""},
+		{"http behind our own TLS", "http://127.0.0.1:8081", "tls: {cert_file: \"${env:SECRETS}/tls.crt\", key_file: \"${env:SECRETS}/tls.key\"}\n", "0123456789abcdef", "2:9: issuer: begins with http"},
+		{"https behind our own TLS", "https://127.0.0.1:8081", "tls: {cert_file: \"${env:SECRETS}/tls.crt\", key_file: \"${env:SECRETS}/tls.key\"}\n", "0123456789abcdef", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := secrets(t)
+			write(t, dir+"/shop", c.secret+"\n")
+			l, err := loadText(t, dir, strings.Replace(whole, "https://auth.example.com", c.issuer, 1)+c.tls, configs.RoleAll, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got string
+			for _, w := range l.Warnings {
+				got += strings.TrimPrefix(w.String(), w.File+":")
+			}
+			if !strings.HasPrefix(got, c.warning) || (c.warning == "") != (got == "") || strings.Contains(got, c.secret) {
+				t.Errorf("secret %q, issuer %s: warnings %q, want %q", c.secret, c.issuer, got, c.warning)
+			}
+		})
+	}
+}
