@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -286,77 +285,6 @@ func itoa(n int) string {
 }
 
 func bearer(reference string) string { return "Authorization: Bearer " + reference }
-
-// service is an upstream that remembers what it was sent.
-type service struct {
-	server  *httptest.Server
-	handler atomic.Pointer[http.HandlerFunc] // nil: 200 and "hello"
-
-	mu   sync.Mutex // guards seen
-	seen []recorded
-}
-
-// recorded is one request as the upstream's own parser saw it.
-type recorded struct {
-	method, line, host, body string
-	header, trailer          http.Header
-}
-
-func newService(t testing.TB) *service {
-	t.Helper()
-	s := &service{}
-	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		s.mu.Lock()
-		s.seen = append(s.seen, recorded{r.Method, r.RequestURI, r.Host, string(body), r.Header.Clone(), r.Trailer.Clone()})
-		s.mu.Unlock()
-		if f := s.handler.Load(); f != nil {
-			(*f)(w, r)
-			return
-		}
-		_, _ = io.WriteString(w, "hello")
-	}))
-	t.Cleanup(s.server.Close)
-	return s
-}
-
-func (s *service) answers(f http.HandlerFunc) { s.handler.Store(&f) }
-
-func (s *service) requests() []recorded {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.seen)
-}
-
-// one expects that exactly one request has arrived, and forgets it.
-func (h *house) one() recorded {
-	h.t.Helper()
-	h.service.mu.Lock()
-	defer h.service.mu.Unlock()
-	if len(h.service.seen) != 1 {
-		h.t.Fatalf("upstream got %d requests %+v, want 1", len(h.service.seen), h.service.seen)
-	}
-	r := h.service.seen[0]
-	h.service.seen = nil
-	return r
-}
-
-// nothing expects that nothing has reached the upstream.
-func (h *house) nothing() {
-	h.t.Helper()
-	if seen := h.service.requests(); len(seen) > 0 {
-		h.t.Errorf("upstream got %+v, want nothing", seen)
-	}
-}
-
-// refused expects a refusal with that status and code, and nothing upstream.
-func (h *house) refused(a answer, status int, code string) {
-	h.t.Helper()
-	if a.status != status || a.code() != code {
-		h.t.Errorf("answer is %d, Gateway-Error %q, body %q; want %d and code %q", a.status, a.header.Get("Gateway-Error"), a.body, status, code)
-	}
-	h.nothing()
-}
 
 // lines collects the log.
 type lines struct {
