@@ -41,8 +41,9 @@ func LoadPublic(path string, lookup func(string) (string, bool)) (*Public, error
 
 func (d *document) public(lookup func(string) (string, bool)) *Public {
 	d.overlay(lookup)
+	b := &builder{doc: d, role: RoleGateway}
 	p := &Public{
-		TLS:     d.find("tls") != nil,
+		TLS:     b.section("tls") != nil,
 		Clients: slices.Sorted(maps.Keys(d.entries[d.find("clients")])),
 	}
 	whole := d.root
@@ -57,7 +58,6 @@ func (d *document) public(lookup func(string) (string, bool)) *Public {
 	if d.otherVersion() {
 		return nil
 	}
-	b := &builder{doc: d, role: RoleGateway}
 	d.decode(d.root, reflect.ValueOf(&b.file).Elem(), "")
 	b.checkIssuer()
 	p.Issuer, p.Gateway = b.file.Issuer, b.file.Listen.Gateway

@@ -30,10 +30,10 @@ func TestLoadPublicIsStrict(t *testing.T) {
 	for text, want := range map[string]string{
 		strings.Replace(whole, "https://auth.example.com", "auth.example.com", 1): "is not an https URL",
 		strings.Replace(whole, "gateway:", "gatway:", 1):                          `did you mean "gateway"`,
-		"version: 2\n":    "reads version 1 only",
-		"version: 1\n":    "issuer is missing",
-		"version: [1\n":   "is not YAML",
-		"issuer: http:\n": "version is missing",
+		"version: 2\n":  "reads version 1 only",
+		"version: 1\n":  "issuer is missing",
+		"version: [1\n": "is not YAML",
+		"issuer: x\n":   "version is missing",
 	} {
 		path := filepath.Join(t.TempDir(), "coatcheck.yaml")
 		write(t, path, text)
