@@ -102,7 +102,7 @@ func fault(err error) error {
 	}
 	text, _, _ := strings.Cut(reply.Error(), " script: ")          // then comes the script's digest
 	text, _, _ = strings.Cut(text, ", with args beginning with: ") // then come the arguments
-	if strings.HasPrefix(text, "WRONGTYPE") || strings.HasPrefix(text, "ERR hash value is not an integer") {
+	if strings.HasPrefix(text, "WRONGTYPE") {                      // the head's is told apart by the scripts
 		return fmt.Errorf("%w: %s", ErrCorrupt, text)
 	}
 	for _, m := range mends {

@@ -243,18 +243,22 @@ func TestRedisKeysOfAnotherType(t *testing.T) {
 		}[kind]
 		server.Do("DEL", key)
 		server.Do("SET", key, "a string")
-		if _, err := s.Take(t.Context(), r.JTI); (kind == "record" || kind == "head") && !errors.Is(err, store.ErrCorrupt) {
-			t.Errorf("%s: take: got %v, want ErrCorrupt", kind, err)
+		want := map[string]error{"head": store.ErrUnavailable}[kind] // it says nothing about a record
+		if want == nil {
+			want = store.ErrCorrupt
 		}
-		if err := s.Put(t.Context(), storetest.NewRecord(), store.Quota{}); (kind == "head" || kind == "quota") && !errors.Is(err, store.ErrCorrupt) {
-			t.Errorf("%s: put: got %v, want ErrCorrupt", kind, err)
+		if _, err := s.Take(t.Context(), r.JTI); (kind == "record" || kind == "head") && !errors.Is(err, want) {
+			t.Errorf("%s: take: got %v, want %v", kind, err, want)
+		}
+		if err := s.Put(t.Context(), storetest.NewRecord(), store.Quota{}); (kind == "head" || kind == "quota") && !errors.Is(err, want) {
+			t.Errorf("%s: put: got %v, want %v", kind, err, want)
 		}
 		_, _, stateErr := s.State(t.Context(), "ring")
 		if kind == "state" && (!errors.Is(stateErr, store.ErrCorrupt) || !errors.Is(s.SwapState(t.Context(), "ring", 0, []byte("x")), store.ErrCorrupt)) {
 			t.Errorf("state: got %v, want ErrCorrupt", stateErr)
 		}
 		there, err := s.Delete(t.Context(), r.JTI)
-		if kind == "head" && !errors.Is(err, store.ErrCorrupt) || kind != "head" && (!there || err != nil) {
+		if kind == "head" && !errors.Is(err, store.ErrUnavailable) || kind != "head" && (!there || err != nil) {
 			t.Errorf("%s: delete: got %v, %v", kind, there, err)
 		}
 		if kind != "head" {
@@ -266,33 +270,81 @@ func TestRedisKeysOfAnotherType(t *testing.T) {
 	}
 }
 
-// Values of any size in head, quota and state are refused where they are, so that they never travel.
-func TestRedisDamagedHeadQuotaAndState(t *testing.T) {
+// TestRedisDamagedHead: what is wrong with the head of a shard says nothing about its records, so no client may be told
+// that its reference is dead; and nothing is written on top of it.
+func TestRedisDamagedHead(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t)
 	s := connect(t, server)
 	r := put(t, s)
+	const head = "coatcheck:{0}:head"
 	huge := strings.Repeat("9", 1<<20)
-	for _, seq := range []string{huge, "-1", "1.5", "x"} {
-		server.Do("HSET", "coatcheck:{0}:head", "seq", seq)
-		if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrCorrupt) {
-			t.Errorf("take at seq %.10q: got %v, want ErrCorrupt", seq, err)
+	for _, row := range []struct {
+		name  string
+		bring [][]string
+		puts  bool // a new grant makes a new head, or mends this one
+	}{
+		{"seq is huge", [][]string{{"HSET", head, "seq", huge}}, false},
+		{"seq is over 64 bits", [][]string{{"HSET", head, "seq", "99999999999999999999"}}, false},
+		{"seq is negative", [][]string{{"HSET", head, "seq", "-1"}}, false},
+		{"seq is a fraction", [][]string{{"HSET", head, "seq", "1.5"}}, false},
+		{"seq is no number", [][]string{{"HSET", head, "seq", "abc"}}, false},
+		{"incarnation is huge", [][]string{{"HSET", head, "seq", "1", "incarnation", huge}}, true},
+		{"the head is a string", [][]string{{"DEL", head}, {"SET", head, "x"}}, false},
+		{"the head is gone", [][]string{{"DEL", head}}, true},
+	} {
+		for _, c := range row.bring {
+			server.Do(c...)
+		}
+		_, err := s.Take(t.Context(), r.JTI)
+		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "mend: delete the key") {
+			t.Errorf("%s: take: got %v, want ErrUnavailable with the mend", row.name, err)
+		}
+		refused := storetest.NewRecord()
+		if err := s.Put(t.Context(), refused, store.Quota{}); !row.puts && (!errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrCorrupt)) {
+			t.Errorf("%s: put: got %v, want ErrUnavailable", row.name, err)
+		}
+		if n := server.Do("EXISTS", "coatcheck:{0}:record:"+refused.JTI); !row.puts && n != int64(0) {
+			t.Errorf("%s: put left a record", row.name)
 		}
 	}
-	if err := s.Put(t.Context(), storetest.NewRecord(), store.Quota{}); !errors.Is(err, store.ErrCorrupt) {
-		t.Errorf("put at seq x: got %v, want ErrCorrupt", err)
+	if _, err := s.Take(t.Context(), r.JTI); err != nil {
+		t.Errorf("take with the head that the last grant has made: %v", err)
 	}
-	server.Do("HSET", "coatcheck:{0}:head", "seq", "1", "incarnation", huge)
-	if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrCorrupt) {
-		t.Errorf("take in a huge incarnation: got %v, want ErrCorrupt", err)
-	}
-	for field, value := range map[string]string{"x": "1:1", "9999999999": "x"} {
+}
+
+// TestRedisDamagedQuota: whatever stands in a client's quota, a grant that is refused for it leaves nothing behind.
+func TestRedisDamagedQuota(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	for field, value := range map[string]string{
+		"x": "1:1", "9999999999": "x", "inf": "1:1", "-inf": "1:1", "nan": "1:1", "99999999999999999999": "1:1", "9007199254740993": "1:1",
+		"9999999998": strings.Repeat("9", 400) + ":1", "9999999997": "1:" + strings.Repeat("9", 400), "9999999996": "1:99999999999999999999",
+	} {
+		r := storetest.NewRecord()
 		server.Do("HSET", "coatcheck:{0}:quota:"+r.Client, field, value)
-		if err := s.Put(t.Context(), storetest.NewRecord(), store.Quota{}); !errors.Is(err, store.ErrCorrupt) {
-			t.Errorf("put with quota %s = %s: got %v, want ErrCorrupt", field, value, err)
+		if err := s.Put(t.Context(), r, store.Quota{}); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("put with quota %s = %.40s: got %v, want ErrCorrupt", field, value, err)
 		}
-		server.Do("HDEL", "coatcheck:{0}:quota:"+r.Client, field)
+		if n := server.Do("EXISTS", "coatcheck:{0}:record:"+r.JTI); n != int64(0) {
+			t.Errorf("put with quota %s = %.40s left a record without a reference", field, value)
+		}
+		server.Do("DEL", "coatcheck:{0}:quota:"+r.Client)
 	}
+	r := storetest.NewRecord()
+	server.Do("HSET", "coatcheck:{0}:quota:"+r.Client, "9007199254740991", "9007199254740991:9007199254740991")
+	if err := s.Put(t.Context(), r, store.Quota{}); err != nil {
+		t.Errorf("put beside the largest quota that can be: %v", err)
+	}
+}
+
+// Values of any size in a state are refused where they are, so that they never travel.
+func TestRedisDamagedState(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	huge := strings.Repeat("9", 1<<20)
 	for _, fields := range [][]string{
 		{"version", "1"}, {"blob", "x"}, {"version", "0", "blob", "x"}, {"version", huge, "blob", "x"}, {"version", "1", "blob", huge + "9"},
 	} {

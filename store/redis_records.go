@@ -8,8 +8,8 @@ import (
 	"strconv"
 )
 
-// Put writes a new record. ErrExists, ErrQuota, ErrCorrupt (the client's quota or the head) or ErrUnavailable; it is
-// never retried inside. After ErrUnavailable the record may be there; nobody has its reference, and it expires.
+// Put writes a new record. ErrExists, ErrQuota, ErrCorrupt (the client's quota) or ErrUnavailable; it is never
+// retried inside. After ErrUnavailable the record may be there; nobody has its reference, and it expires.
 func (r *Redis) Put(ctx context.Context, rec Record, q Quota) error {
 	if err := ready(ctx, rec.check()); err != nil {
 		return fmt.Errorf("put: %w", err)
@@ -33,13 +33,13 @@ func (r *Redis) Take(ctx context.Context, jti string) (Taken, error) {
 	}
 	seq, err := strconv.ParseUint(values[1], 10, 64)
 	if err != nil {
-		return Taken{}, fmt.Errorf("take: head: %w", ErrCorrupt)
+		return Taken{}, fmt.Errorf("take: %w: %w", ErrUnavailable, errHead)
 	}
 	return Taken{Blob: []byte(values[0]), Seq: seq, Incarnation: values[2]}, nil
 }
 
 // Delete removes a record, advances the shard's seq, and reports whether the record was there.
-// ErrCorrupt (the head; the record is gone) or ErrUnavailable (it may be gone): deleting once more is safe.
+// ErrUnavailable: it may be gone (of a damaged head it is, but nobody was told); deleting once more is safe.
 func (r *Redis) Delete(ctx context.Context, jti string) (bool, error) {
 	if err := ready(ctx, checkName("jti", jti)); err != nil {
 		return false, fmt.Errorf("delete: %w", err)

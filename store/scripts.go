@@ -11,6 +11,9 @@ import (
 //go:embed lua/record.lua
 var recordLua string
 
+//go:embed lua/head.lua
+var headLua string
+
 //go:embed lua/bucket.lua
 var bucketLua string
 
@@ -39,9 +42,9 @@ type script struct {
 
 // What each script reads, answers and writes stands at its head.
 var (
-	putScript       = script{commandPut, false, 0, redis.NewScript(bucketLua + putLua)}
-	takeScript      = script{commandTake, true, 3, redis.NewScript(recordLua + takeLua)}
-	deleteScript    = script{commandDelete, false, 0, redis.NewScript(recordLua + bucketLua + deleteLua)}
+	putScript       = script{commandPut, false, 0, redis.NewScript(headLua + bucketLua + putLua)}
+	takeScript      = script{commandTake, true, 3, redis.NewScript(headLua + recordLua + takeLua)}
+	deleteScript    = script{commandDelete, false, 0, redis.NewScript(headLua + recordLua + bucketLua + deleteLua)}
 	stateScript     = script{commandState, true, 2, redis.NewScript(stateLua)}
 	swapStateScript = script{commandSwapState, false, 0, redis.NewScript(swapStateLua)}
 )
@@ -49,6 +52,10 @@ var (
 // errDisordered: the answer is not to what was asked. The connection is one answer off; go-redis finds the unread
 // rest on it before it is used again, and drops it.
 var errDisordered = errors.New("answer to another question")
+
+// errHead: what Redis holds as the shard's head is not what this version writes. Its records are as good as before, so
+// this is never an answer about one of them.
+var errHead = errors.New("the head is gone or damaged; mend: delete the key <prefix>:{0}:head, the next grant makes a new one")
 
 // read takes an answer apart: the values after "ok", or the error that the status stands for.
 func (s script) read(answer []string, asked string) ([]string, error) {
@@ -71,6 +78,8 @@ func (s script) read(answer []string, asked string) ([]string, error) {
 		return nil, ErrConflict
 	case "corrupt":
 		return nil, ErrCorrupt
+	case "head":
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errHead)
 	case "expired":
 		return nil, errExpired
 	}

@@ -9,6 +9,7 @@
 //
 //   - "Not there" is said only by a store that looked. A store that is away, loading, read-only, full or slow
 //     answers ErrUnavailable, and what it holds but did not write so answers ErrCorrupt: neither is ErrNotFound.
+//     What is damaged but belongs to all records, the head, is ErrUnavailable: it says nothing about one of them.
 //   - Every call ends within a bound (RedisConfig.Timeout) and at once when its context does.
 //   - A write is sent once and never again: go-redis' retries are off, because a script whose answer was late has
 //     run already. After ErrUnavailable a write may or may not have happened.
@@ -54,7 +55,7 @@ var (
 	ErrQuota = errors.New("store: client is at its quota")
 	// ErrConflict: the sealed state has another version than the caller believed; nothing was written.
 	ErrConflict = errors.New("store: state has changed meanwhile")
-	// ErrCorrupt: what the store holds under that key is not what this version writes.
+	// ErrCorrupt: what the store holds as this record, quota or state is not what this version writes.
 	ErrCorrupt = errors.New("store: value is corrupt")
 	// ErrUnavailable: the store cannot answer now (away, loading, read-only, out of memory, too slow).
 	// It says nothing about the record: a caller must never read it as "not found".

@@ -1,22 +1,25 @@
 -- KEYS record, head, quota
 -- ARGV jti, blob, iat, exp, kid, client, family, subject, grants allowed, bytes allowed, incarnation for a new head
--- Answers {jti, ok | exists | quota | expired | corrupt}. Everything is read and judged before the first write,
+-- Answers {jti, ok | exists | quota | expired | corrupt | head}; corrupt is the quota. Everything is read and judged before the first write,
 -- because Redis takes nothing back when a script fails half-way.
 local jti, blob, exp = ARGV[1], ARGV[2], ARGV[4]
 local now = tonumber(redis.call('TIME')[1])
 if tonumber(exp) <= now then return {jti, 'expired'} end
 if redis.call('EXISTS', KEYS[1]) == 1 then return {jti, 'exists'} end
 
-local seq = redis.call('HGET', KEYS[2], 'seq') or '0'
-if not string.match(seq, '^%d+$') then return {jti, 'corrupt'} end
+local seq = redis.pcall('HGET', KEYS[2], 'seq')
+local failed = head_error(jti, seq)
+if failed then return failed end
+seq = seq or '0'
+if not is_seq(seq) then return {jti, 'head'} end
 
 local mine = bucket_end(tonumber(ARGV[3]), tonumber(exp))
 local grants, bytes, last, ended = 1, #blob, tonumber(mine), {}
 local mine_grants, mine_bytes = 1, #blob
 local buckets = redis.call('HGETALL', KEYS[3])
 for i = 1, #buckets, 2 do
-  local at, g, b = tonumber(buckets[i]), parse_usage(buckets[i + 1])
-  if not at or not g then return {jti, 'corrupt'} end
+  local at, g, b = parse_count(buckets[i]), parse_usage(buckets[i + 1])
+  if not at or not g or not b then return {jti, 'corrupt'} end
   if at <= now then
     ended[#ended + 1] = buckets[i]
   else
