@@ -160,7 +160,7 @@ func listen(t *testing.T, serve func(net.Conn)) *url.URL {
 // The whole request has a deadline. Who is waited for when it passes decides between 504 and 408.
 func TestRequestTimeout(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 100 * time.Millisecond })
+	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 500 * time.Millisecond })
 	g := h.full()
 	h.service.answers(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	if a := h.get("/orders/1", bearer(g.reference)); a.code() != "upstream_timeout" {
@@ -177,7 +177,7 @@ func TestRequestTimeout(t *testing.T) {
 // An answer that flows too slowly is cut, so that it cannot read as whole.
 func TestRequestTimeoutCutsABody(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 100 * time.Millisecond })
+	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 500 * time.Millisecond })
 	h.service.answers(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, "some")
 		_ = http.NewResponseController(w).Flush()
@@ -226,7 +226,7 @@ func TestClientThatGoesAway(t *testing.T) {
 // A stream of events outlives the request's deadline, and ends with its grant.
 func TestStreamEndsWithItsGrant(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 50 * time.Millisecond })
+	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 300 * time.Millisecond })
 	ended := make(chan struct{})
 	h.service.answers(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
