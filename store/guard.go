@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -34,20 +35,25 @@ var (
 	_ Backend = (*Memory)(nil)
 )
 
-// Guard is a store whose records are out of reach until its policy has been checked once, and again whenever a
-// check finds that it cannot be trusted (one that may evict would forget a revocation). A store that is merely
-// away does not close the guard: its own errors say so better, and it is usable the moment it is back.
+// Guard is a store that is out of reach until its policy has been checked once, and again whenever a check finds that
+// it cannot be trusted (one that may evict would forget a revocation, or the key ring). A store that is merely away
+// does not close the guard: its own errors say so better, and it is usable the moment it is back.
+//
+// Delete alone is never barred: it puts nothing in and lets nobody in, and what ends a grant must work longest.
 //
 // Rooms see a closed guard as ErrUnavailable, so that the edge answers 503 with Retry-After by itself.
 type Guard struct {
 	Backend
+	checked chan struct{} // closed after the first check
+	once    sync.Once     // closes it
+
 	why atomic.Pointer[error] // of the last check; nil: it found nothing wrong
 	bar atomic.Pointer[error] // why the guard is closed; nil: open
 }
 
 // NewGuard returns a guard that is closed until Run has checked b once.
 func NewGuard(b Backend) *Guard {
-	g := &Guard{Backend: b}
+	g := &Guard{Backend: b, checked: make(chan struct{})}
 	g.settle(errors.New("the store has not been checked yet"))
 	return g
 }
@@ -69,6 +75,27 @@ func (g *Guard) Put(ctx context.Context, r Record, q Quota) error {
 		return err
 	}
 	return g.Backend.Put(ctx, r, q)
+}
+
+// State reads sealed state through the guard. It waits for the first check, within ctx: whoever starts together with the
+// store would fail once else.
+func (g *Guard) State(ctx context.Context, name string) (version uint64, blob []byte, err error) {
+	select {
+	case <-g.checked:
+	case <-ctx.Done():
+	}
+	if err := reason(&g.bar); err != nil {
+		return 0, nil, err
+	}
+	return g.Backend.State(ctx, name)
+}
+
+// SwapState writes sealed state through the guard.
+func (g *Guard) SwapState(ctx context.Context, name string, old uint64, blob []byte) error {
+	if err := reason(&g.bar); err != nil {
+		return err
+	}
+	return g.Backend.SwapState(ctx, name, old, blob)
 }
 
 // Run checks the store until ctx ends, and logs each change.
@@ -104,6 +131,7 @@ func (g *Guard) check(ctx context.Context) error {
 	default:
 		g.why.Store(&err)
 	}
+	g.once.Do(func() { close(g.checked) })
 	return err
 }
 

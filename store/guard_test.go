@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 )
 
 // checked is a store whose next Check says what the test wants.
@@ -45,6 +46,15 @@ func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 			if err := g.Put(t.Context(), Record{}, Quota{}); !errors.Is(err, ErrUnavailable) {
 				t.Errorf("%s: Put says %v, want %v", step.story, err, ErrUnavailable)
 			}
+			if _, _, err := g.State(t.Context(), "ring"); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%s: State says %v, want %v", step.story, err, ErrUnavailable)
+			}
+			if err := g.SwapState(t.Context(), "ring", 0, []byte("sealed keys")); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%s: SwapState says %v, want %v", step.story, err, ErrUnavailable)
+			}
+			if _, err := g.Delete(t.Context(), "0123456789abcdef0123456789abcdef"); err != nil {
+				t.Errorf("%s: Delete says %v, want it to go through", step.story, err)
+			}
 		}
 	}
 }
@@ -59,4 +69,30 @@ func TestGuardIsClosedBeforeTheFirstCheck(t *testing.T) {
 	if g.Ready() == nil {
 		t.Error("the guard is ready before the first check")
 	}
+}
+
+// TestGuardStateWaitsForTheFirstCheck: an issuer that starts together with its store does not begin with a failure.
+func TestGuardStateWaitsForTheFirstCheck(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := NewGuard(NewMemory())
+		asked := make(chan error, 1)
+		go func() {
+			_, _, err := g.State(t.Context(), "ring")
+			asked <- err
+		}()
+		synctest.Wait()
+		if len(asked) > 0 {
+			t.Errorf("State did not wait: %v", <-asked)
+		}
+		_ = g.check(t.Context())
+		if err := <-asked; err != nil {
+			t.Errorf("State after the first check says %v", err)
+		}
+		left, leave := context.WithCancel(t.Context())
+		leave()
+		if _, _, err := NewGuard(NewMemory()).State(left, "ring"); !errors.Is(err, ErrUnavailable) {
+			t.Errorf("State of a caller who left before the first check says %v, want %v", err, ErrUnavailable)
+		}
+	})
 }

@@ -93,7 +93,8 @@ var mends = []struct{ prefix, mend string }{
 	{"CLUSTERDOWN", "this is a node of a cluster: point the address at a single Redis"},
 }
 
-// fault reads an error of go-redis. Only damage that Redis itself reports is ErrCorrupt; all else, also what nobody
+// fault reads an error of go-redis. Only damage that Redis itself reports is ErrCorrupt (the
+// head's has been told apart by the script); all else, also what nobody
 // foresaw, is ErrUnavailable, so that it can never be taken for an answer about the record.
 func fault(err error) error {
 	reply, ok := errors.AsType[redis.Error](err)
@@ -102,7 +103,7 @@ func fault(err error) error {
 	}
 	text, _, _ := strings.Cut(reply.Error(), " script: ")          // then comes the script's digest
 	text, _, _ = strings.Cut(text, ", with args beginning with: ") // then come the arguments
-	if strings.HasPrefix(text, "WRONGTYPE") {                      // the head's is told apart by the scripts
+	if strings.HasPrefix(text, "WRONGTYPE") {
 		return fmt.Errorf("%w: %s", ErrCorrupt, text)
 	}
 	for _, m := range mends {
