@@ -12,8 +12,8 @@
 //     promises more than that.
 //   - An unknown client and a wrong secret cannot be told apart, by body or by the work that is done.
 //   - Signing keys live in the store only sealed (seal.go), come into use only when every verifier can know them,
-//     and leave only when nothing that they signed is alive (rotation.go). A key ring that does not open, or is
-//     older than one seen before, is an error: it is never replaced by a new beginning.
+//     and leave only when nothing that they signed is alive (rotation.go). A running issuer never takes an older key
+//     ring or another one than its own; a store that has lost the ring gets the same one back (agreement.go).
 //   - No secret, reference or JWT is ever logged. What the log names are clients, audiences, scopes and the jti.
 //
 // While there is no key ring, or the store is away, the token endpoint answers 503 with Retry-After; the process

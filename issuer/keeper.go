@@ -2,7 +2,6 @@ package issuer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,8 +25,8 @@ var (
 	errNotFollowed = errors.New("issuer: nobody follows the key ring: Run has ended")
 )
 
-// keeper holds the key ring of this process: it loads or creates it, follows it, and rotates it. Several keepers on
-// one store agree by compare-and-swap: who loses reads again.
+// keeper holds the key ring of this process: it loads or creates it, follows it, and rotates it. How several keepers
+// on one store agree is in agreement.go.
 type keeper struct {
 	state       StateStore
 	sealing     *SealingKeys
@@ -39,10 +38,9 @@ type keeper struct {
 
 // kept is what the keeper knows; immutable.
 type kept struct {
-	ring  *ring             // nil: none yet
-	sum   [sha256.Size]byte // of the sealed ring as the store holds it
-	asked time.Time         // when the store was asked and confirmed the ring (monotonic)
-	err   error             // why the latest look failed; nil when it did not
+	ring  *ring     // nil: none yet
+	asked time.Time // when the store was asked and confirmed the ring (monotonic)
+	err   error     // why the latest look failed; nil when it did not
 }
 
 func newKeeper(c Config, life time.Duration) *keeper {
@@ -100,8 +98,7 @@ func (k *keeper) run(ctx context.Context) error {
 		case err == nil:
 			wait = followEvery
 			if before != nil {
-				k.logger.LogAttrs(ctx, slog.LevelInfo, "key ring ready",
-					slog.Uint64("version", k.kept.Load().ring.version), slog.String("key_id", k.kept.Load().ring.in(active).id))
+				k.logRing(ctx, slog.LevelInfo, "key ring ready", k.kept.Load().ring)
 			}
 		default:
 			if before == nil || before.Error() != err.Error() {
@@ -121,73 +118,4 @@ func (k *keeper) run(ctx context.Context) error {
 			wait = retryAfter // what the first failure will wait
 		}
 	}
-}
-
-// look reads the ring, turns it if it is time, and keeps the outcome. It returns what went wrong.
-func (k *keeper) look(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	have := k.kept.Load()
-	asked := time.Now()
-	r, sum, err := k.read(ctx, have)
-	if err == nil {
-		r, sum, err = k.turn(ctx, r, sum)
-	}
-	if err != nil {
-		k.kept.Store(&kept{ring: have.ring, sum: have.sum, asked: have.asked, err: err})
-		return err
-	}
-	k.kept.Store(&kept{ring: r, sum: sum, asked: asked})
-	return nil
-}
-
-// read is the ring as the store holds it; nil when it was never written. What the store says is believed only as
-// far as it can be checked: nothing that does not open under our keys, nothing older than what this process has
-// seen, not two rings under one version, and no disappearance.
-func (k *keeper) read(ctx context.Context, have *kept) (*ring, [sha256.Size]byte, error) {
-	var none [sha256.Size]byte
-	version, blob, err := k.state.State(ctx, ringName)
-	if err != nil {
-		return nil, none, fmt.Errorf("issuer: read key ring: %w", err)
-	}
-	sum := sha256.Sum256(blob)
-	switch {
-	case have.ring == nil && version == 0:
-		return nil, none, nil
-	case have.ring != nil && version < have.ring.version:
-		return nil, none, fmt.Errorf("issuer: the store holds key ring version %d, but version %d was there before: "+
-			"an old one was put back or the store has lost it; bring back the newer one", version, have.ring.version)
-	case have.ring != nil && version == have.ring.version && sum != have.sum:
-		return nil, none, fmt.Errorf("issuer: the store holds another key ring version %d than before: it was tampered with", version)
-	case have.ring != nil && version == have.ring.version:
-		return have.ring, sum, nil
-	}
-	r, err := openRing(k.sealing, version, blob)
-	if err != nil {
-		return nil, none, fmt.Errorf("issuer: open key ring version %d: %w", version, err)
-	}
-	return r, sum, nil
-}
-
-// turn writes the ring that should follow now, if there is one. Losing the race against another issuer is an error
-// like any other: the next look reads what that one wrote.
-func (k *keeper) turn(ctx context.Context, r *ring, sum [sha256.Size]byte) (*ring, [sha256.Size]byte, error) {
-	var follows *ring
-	if r == nil {
-		follows = newRing(time.Now(), k.life)
-	} else if turned, changed := r.turned(time.Now(), k.life, k.rotateEvery); changed {
-		follows = turned
-	} else {
-		return r, sum, nil
-	}
-	blob, err := follows.seal(k.sealing)
-	if err != nil {
-		return nil, sum, err
-	}
-	if err := k.state.SwapState(ctx, ringName, follows.version-1, blob); err != nil {
-		return nil, sum, fmt.Errorf("issuer: write key ring version %d: %w", follows.version, err)
-	}
-	k.logger.LogAttrs(ctx, slog.LevelInfo, "key ring turned", slog.Uint64("version", follows.version),
-		slog.String("key_id", follows.in(active).id), slog.Int("keys", len(follows.keys)))
-	return follows, sha256.Sum256(blob), nil
 }

@@ -76,6 +76,13 @@ func (f *faulty) set(away bool, state func() (uint64, []byte)) {
 	f.away, f.state = away, state
 }
 
+// lose is FLUSHALL, or a restart without persistence.
+func (f *faulty) lose() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.StateStore = store.NewMemory()
+}
+
 func TestManyIssuersCreateOneRing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -110,7 +117,6 @@ func TestK2_RotationUnderLoadFailsNoVerification(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := store.NewMemory()
-		hourly := func(c *Config) { c.RotateEvery = time.Hour }
 		one, two := buildKit(t, s, hourly), buildKit(t, s, hourly)
 		one.start(t)
 		two.start(t)
@@ -162,7 +168,7 @@ func verifyWith(t *testing.T, set *document, raw string) error {
 func TestRetiredKeyLeavesWhenItsTokensAreDead(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		k := buildKit(t, store.NewMemory(), func(c *Config) { c.RotateEvery = time.Hour })
+		k := buildKit(t, store.NewMemory(), hourly)
 		k.start(t)
 		time.Sleep(time.Second)
 		first := k.activeKey(t)
@@ -251,63 +257,10 @@ func TestWrongEncryptionKeyIsRefusedWithTheMend(t *testing.T) {
 	}
 }
 
-// Who can write to the store can stop a running issuer from confirming its ring; he cannot make it take another.
-func TestWhatAWriterOfTheStorePutsThereIsRefused(t *testing.T) {
-	t.Parallel()
-	s := store.NewMemory()
-	f := &faulty{StateStore: s}
-	k := newKit(t, func(c *Config) { c.State, c.RotateEvery = f, time.Hour })
-	oldVersion, oldBlob, _ := f.State(t.Context(), ringName)
-	r, _ := k.keeper.signing()
-	forced, _ := r.turned(time.Now().Add(2*time.Hour), time.Minute, time.Hour)
-	blob, err := forced.seal(k.keeper.sealing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.SwapState(t.Context(), ringName, oldVersion, blob); err != nil {
-		t.Fatal(err)
-	}
-	if err := k.keeper.look(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	signs := k.activeKey(t)
-	another := newRing(time.Now(), time.Minute)
-	another.version = forced.version
-	sameVersion, err := another.seal(k.keeper.sealing)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, state := range map[string]func() (uint64, []byte){
-		"last week's ring":                  func() (uint64, []byte) { return oldVersion, oldBlob },
-		"last week's under today's version": func() (uint64, []byte) { return forced.version, oldBlob },
-		"last week's under a new version":   func() (uint64, []byte) { return forced.version + 1, oldBlob },
-		"today's under a new version":       func() (uint64, []byte) { return forced.version + 1, blob },
-		"another ring of today's version":   func() (uint64, []byte) { return forced.version, sameVersion },
-		"nothing":                           func() (uint64, []byte) { return 0, nil },
-		"an empty blob":                     func() (uint64, []byte) { return forced.version + 1, nil },
-		"noise":                             func() (uint64, []byte) { return forced.version + 1, bytes.Repeat([]byte{1}, 100) },
-	} {
-		f.set(false, state)
-		if err := k.keeper.look(t.Context()); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
-		if got := k.activeKey(t); got != signs {
-			t.Errorf("%s: signs with %s now, want %s as before", name, got, signs)
-		}
-	}
-	f.set(false, nil)
-	if version, _, _ := s.State(t.Context(), ringName); version != forced.version {
-		t.Errorf("the store has version %d now: something was written", version)
-	}
-	if err := k.keeper.look(t.Context()); err != nil {
-		t.Errorf("the truth again: %v", err)
-	}
-}
-
 // A grant minted under a ring is minted by one ring, also while it turns: key id, handles and manifest belong together.
 func TestMintDuringRotation(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, func(c *Config) { c.RotateEvery = time.Hour })
+	k := newKit(t, hourly)
 	r, err := k.keeper.signing()
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/subtle"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -30,20 +31,21 @@ type signingKey struct {
 	until   time.Time // retired only: from then on nothing that it signed is alive
 }
 
-// ring is one version of the key ring: exactly one active key, exactly one next, any number of retired ones. It is
-// immutable and shared; rotation makes another.
+// ring is one generation of the key ring: exactly one active key, exactly one next, any number of retired ones. It
+// is immutable and shared; rotation makes another.
 type ring struct {
-	version uint64           // under which the store keeps it
-	index   hidden[indexKey] // the same in all versions, so that handles never change
-	life    time.Duration    // the longest that a token signed under this ring may live
-	keys    []signingKey
-	set     *document // the JWKS of exactly these keys
+	generation uint64           // 1 at the beginning; one more with every change of what is below
+	index      hidden[indexKey] // the same in all generations, so that handles never change
+	life       time.Duration    // the longest that a token signed under this ring may live
+	keys       []signingKey
+	set        *document // the JWKS of exactly these keys
+	quiet      time.Time // not turned before; only of a ring that was written back (keeper.agree)
 }
 
 // newRing is the very first one. Its active key signs at once: there is no verifier yet that could have cached a
 // set without it.
 func newRing(now time.Time, life time.Duration) *ring {
-	return ring{version: 1, index: hide(newIndexKey()), life: life}.with(newSigningKey(active, now), newSigningKey(next, now))
+	return ring{generation: 1, index: hide(newIndexKey()), life: life}.with(newSigningKey(active, now), newSigningKey(next, now))
 }
 
 // with completes a ring from its keys.
@@ -67,6 +69,19 @@ func (r *ring) in(s keyState) *signingKey {
 	return &r.keys[n]
 }
 
+// sameBeginning: one was turned out of the other, in however many steps. Only turning hands on an index key.
+func (r *ring) sameBeginning(o *ring) bool {
+	a, b := r.index(), o.index()
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
+
+// sameKeys: all that a generation stands for is the same. A thumbprint stands for its private key.
+func (r *ring) sameKeys(o *ring) bool {
+	return r.life == o.life && slices.EqualFunc(r.keys, o.keys, func(a, b signingKey) bool {
+		return a.id == b.id && a.state == b.state && a.since.Equal(b.since) && a.until.Equal(b.until)
+	})
+}
+
 // public is what is published of a key.
 func (k *signingKey) public() *ecdsa.PublicKey { return &k.private().PublicKey }
 
@@ -87,10 +102,12 @@ const ringFormat = 1
 
 // sealedRing is the plain text of the sealed state.
 type sealedRing struct {
-	Format int         `json:"format"`
-	Index  []byte      `json:"index_key"`
-	Life   int64       `json:"life_seconds"`
-	Keys   []sealedKey `json:"keys"`
+	Format     int         `json:"format"`
+	Generation uint64      `json:"generation"`
+	Index      []byte      `json:"index_key"`
+	Life       int64       `json:"life_seconds"`
+	Keys       []sealedKey `json:"keys"`
+	Quiet      int64       `json:"quiet_until,omitempty"`
 }
 
 type sealedKey struct {
@@ -100,10 +117,13 @@ type sealedKey struct {
 	PKCS8 []byte   `json:"pkcs8"`
 }
 
-// seal makes what the store keeps under the ring's version.
-func (r *ring) seal(keys *SealingKeys) ([]byte, error) {
+// seal makes what the store is to keep under that version.
+func (r *ring) seal(keys *SealingKeys, version uint64) ([]byte, error) {
 	index := r.index()
-	out := sealedRing{Format: ringFormat, Index: index[:], Life: int64(r.life / time.Second)}
+	out := sealedRing{Format: ringFormat, Generation: r.generation, Index: index[:], Life: int64(r.life / time.Second)}
+	if !r.quiet.IsZero() {
+		out.Quiet = r.quiet.Unix()
+	}
 	for _, k := range r.keys {
 		der, err := x509.MarshalPKCS8PrivateKey(k.private())
 		if err != nil {
@@ -119,7 +139,7 @@ func (r *ring) seal(keys *SealingKeys) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("issuer: encode key ring: %w", err)
 	}
-	return keys.seal(ringName, r.version, plain), nil
+	return keys.seal(ringName, version, plain), nil
 }
 
 // openRing reads what the store keeps under that version.
@@ -132,10 +152,13 @@ func openRing(keys *SealingKeys, version uint64, blob []byte) (*ring, error) {
 	if err := json.Unmarshal(plain, &in); err != nil {
 		return nil, fmt.Errorf("issuer: key ring: %w", err)
 	}
-	if in.Format != ringFormat || len(in.Index) != len(indexKey{}) {
+	if in.Format != ringFormat || in.Generation == 0 || len(in.Index) != len(indexKey{}) {
 		return nil, fmt.Errorf("issuer: key ring has format %d: it was written by another version of this program; run that one or a later one", in.Format)
 	}
-	r := ring{version: version, index: hide(indexKey(in.Index)), life: time.Duration(in.Life) * time.Second}
+	r := ring{generation: in.Generation, index: hide(indexKey(in.Index)), life: time.Duration(in.Life) * time.Second}
+	if in.Quiet != 0 {
+		r.quiet = time.Unix(in.Quiet, 0)
+	}
 	opened := make([]signingKey, 0, len(in.Keys))
 	count := make(map[keyState]int)
 	for _, s := range in.Keys {

@@ -26,9 +26,14 @@ const (
 //   - rotate: next becomes active, active becomes retired, a new next is published;
 //   - drop retired keys of which no token can be alive.
 //
+// A ring that was written back waits with all of it until it is not quiet any more.
+//
 // That next is always there makes an unplanned rotation as safe as a planned one: its successor is known everywhere.
 func (r *ring) turned(now time.Time, life, rotateEvery time.Duration) (*ring, bool) {
-	t := ring{version: r.version + 1, index: r.index, life: max(r.life, life)}
+	if now.Before(r.quiet) {
+		return r, false
+	}
+	t := ring{generation: r.generation + 1, index: r.index, life: max(r.life, life)}
 	rotate := r.due(now, rotateEvery)
 	changed := rotate || t.life != r.life
 	var keys []signingKey

@@ -51,8 +51,8 @@ func TestRingTurns(t *testing.T) {
 		if diff := cmp.Diff(row.want, turned.outline(names)); diff != "" {
 			t.Fatalf("%s (-want +got):\n%s", row.name, diff)
 		}
-		if turned.version != r.version+1 || turned.index() != r.index() {
-			t.Fatalf("%s: version %d after %d, index key kept %v", row.name, turned.version, r.version, turned.index() == r.index())
+		if turned.generation != r.generation+1 || turned.index() != r.index() {
+			t.Fatalf("%s: generation %d after %d, index key kept %v", row.name, turned.generation, r.generation, turned.index() == r.index())
 		}
 		r = turned
 	}
@@ -80,20 +80,38 @@ func TestRotationOff(t *testing.T) {
 	}
 }
 
+// A ring that was written back does not change at all before others had the time to write a later one over it.
+func TestQuietRingWaits(t *testing.T) {
+	t.Parallel()
+	now := testNow.Add(24 * time.Hour)
+	r := newRing(testNow, time.Minute).written(now)
+	if _, changed := r.turned(now.Add(ringLease-time.Second), time.Hour, time.Hour); changed {
+		t.Error("a ring turns within ringLease after it was written back")
+	}
+	if _, changed := r.turned(now.Add(ringLease), time.Hour, time.Hour); !changed {
+		t.Error("a ring that was written back never turns again")
+	}
+}
+
 func TestRingSurvivesTheStore(t *testing.T) {
 	t.Parallel()
 	keys := sealingKeys(t, 1)
 	r, _ := newRing(testNow, time.Hour).turned(testNow.Add(2*time.Hour), time.Hour, time.Hour)
-	blob, err := r.seal(keys)
+	r = r.written(testNow)
+	blob, err := r.seal(keys, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := openRing(keys, r.version, blob)
+	got, err := openRing(keys, 7, blob)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.index() != r.index() || got.life != r.life || got.set.tag != r.set.tag || len(got.keys) != 3 {
-		t.Errorf("index, life, key set or number of keys differ after opening")
+	if got.generation != r.generation || got.index() != r.index() || got.life != r.life || !got.quiet.Equal(r.quiet) ||
+		got.set.tag != r.set.tag || len(got.keys) != 3 {
+		t.Errorf("generation, index, life, quiet, key set or number of keys differ after opening")
+	}
+	if !got.sameBeginning(r) || !got.sameKeys(r) {
+		t.Error("a ring is not the same as itself after opening")
 	}
 	for n, k := range r.keys {
 		o := got.keys[n]
@@ -110,10 +128,11 @@ func TestOpenRingRefuses(t *testing.T) {
 	keys := sealingKeys(t, 1)
 	for name, plain := range map[string]string{
 		"not JSON":        "x",
-		"another format":  `{"format":2,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
-		"short index key": `{"format":1,"index_key":"AAAA","keys":[]}`,
-		"no keys":         `{"format":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
-		"broken key":      `{"format":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[{"state":"active","pkcs8":"AAAA"}]}`,
+		"another format":  `{"format":2,"generation":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
+		"no generation":   `{"format":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
+		"short index key": `{"format":1,"generation":1,"index_key":"AAAA","keys":[]}`,
+		"no keys":         `{"format":1,"generation":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
+		"broken key":      `{"format":1,"generation":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[{"state":"active","pkcs8":"AAAA"}]}`,
 	} {
 		if _, err := openRing(keys, 1, keys.seal(ringName, 1, []byte(plain))); err == nil {
 			t.Errorf("%s: opened", name)

@@ -1,0 +1,126 @@
+package issuer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Issuers agree on one ring through a store that may lose it, and that strangers may write to. What a look at the
+// store finds, and what follows:
+//
+//	this issuer holds | the store holds                    | then
+//	------------------+------------------------------------+---------------------------------------------------
+//	nothing           | nothing                            | a ring is begun
+//	nothing           | a ring                             | it is taken
+//	a ring            | the same ring                      | it is confirmed, under whatever version
+//	a ring            | a later generation of it           | that is taken: another issuer turned the ring
+//	a ring            | nothing: it has lost its data      | ours is written back
+//	a ring            | an earlier generation of it        | ours is written back; the earlier one is never used
+//	a ring            | its generation, with other keys    | refused: both were turned from one, around a loss
+//	a ring            | a ring of another beginning        | refused: somebody began anew after a loss
+//	either            | something that does not open       | refused
+//
+// What is later, the sealed generation says. The store's version cannot: it begins again when the store has lost its
+// data. It is for compare-and-swap, and it is associated data, so that no blob opens under another version.
+//
+// Every write is a compare-and-swap over the version that was read: of several issuers one wins, and the others find
+// its ring at their next look. What is refused is left where it is: nobody here can know which ring is the right one.
+// Meanwhile the ring in hand signs until its lease ends.
+//
+// A ring that is written back is quiet for ringLease. The order without that, with a loss in the middle of a rotation:
+//
+//	1. issuer A turns generation 4 into 5; the store loses it; B, which has not looked yet, writes 4 back;
+//	2. B turns 4 as well, into a 5 with another next key, and neither A nor B can accept the other's.
+//
+// In that minute A has long looked and written its 5 over the 4.
+
+// look asks the store, does what follows, and keeps the outcome. It returns what went wrong.
+func (k *keeper) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	have := k.kept.Load()
+	asked := time.Now()
+	r, err := k.agree(ctx, have.ring)
+	if err != nil {
+		k.kept.Store(&kept{ring: have.ring, asked: have.asked, err: err})
+		return err
+	}
+	k.kept.Store(&kept{ring: r, asked: asked})
+	return nil
+}
+
+// agree is the table above. It returns the ring that the store holds in the end; ours is nil when there is none yet.
+func (k *keeper) agree(ctx context.Context, ours *ring) (*ring, error) {
+	version, blob, err := k.state.State(ctx, ringName)
+	if err != nil {
+		return nil, fmt.Errorf("issuer: read key ring: %w", err)
+	}
+	switch {
+	case version == 0 && ours == nil:
+		return k.write(ctx, slog.LevelInfo, "key ring begun: the store held none", newRing(time.Now(), k.life), version)
+	case version == 0:
+		return k.write(ctx, slog.LevelWarn, "key ring written back: the store has lost its data", ours.written(time.Now()), version)
+	}
+	stored, err := openRing(k.sealing, version, blob)
+	if err != nil {
+		return nil, fmt.Errorf("issuer: open key ring version %d: %w", version, err)
+	}
+	if ours != nil {
+		if err := stored.refused(ours); err != nil {
+			return nil, err
+		}
+		if stored.generation < ours.generation {
+			return k.write(ctx, slog.LevelWarn, "key ring written back: the store held an earlier one", ours.written(time.Now()), version)
+		}
+	}
+	if turned, changed := stored.turned(time.Now(), k.life, k.rotateEvery); changed {
+		return k.write(ctx, slog.LevelInfo, "key ring turned", turned, version)
+	}
+	if stored.life < k.life {
+		return nil, fmt.Errorf("issuer: tokens of %v wait until %v: the key ring was written back after a loss, and knows none that live so long",
+			k.life, stored.quiet.UTC())
+	}
+	return stored, nil
+}
+
+// refused says why a ring from the store can be neither ours, nor a later one, nor an earlier one.
+func (r *ring) refused(ours *ring) error {
+	switch {
+	case !r.sameBeginning(ours):
+		return fmt.Errorf("issuer: the store holds a key ring of another beginning (generation %d) than this issuer's (generation %d): "+
+			"the store lost its data, and another issuer began anew before this one could write its ring back; "+
+			"restart this issuer to go on with the new one", r.generation, ours.generation)
+	case r.generation == ours.generation && !r.sameKeys(ours):
+		return fmt.Errorf("issuer: the store holds other keys of generation %d than this issuer: the key ring was turned twice "+
+			"while the store lost its data; restart this issuer to go on with the store's", r.generation)
+	}
+	return nil
+}
+
+// written is r to be written back now.
+func (r *ring) written(now time.Time) *ring {
+	quiet := *r
+	quiet.quiet = now.Add(ringLease).Truncate(time.Second)
+	return &quiet
+}
+
+// write puts r in the place of that version. Losing the race against another issuer is an error like any other: the
+// next look reads what that one wrote.
+func (k *keeper) write(ctx context.Context, level slog.Level, message string, r *ring, version uint64) (*ring, error) {
+	blob, err := r.seal(k.sealing, version+1)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.state.SwapState(ctx, ringName, version, blob); err != nil {
+		return nil, fmt.Errorf("issuer: write key ring over version %d: %w", version, err)
+	}
+	k.logRing(ctx, level, message, r)
+	return r, nil
+}
+
+func (k *keeper) logRing(ctx context.Context, level slog.Level, message string, r *ring) {
+	k.logger.LogAttrs(ctx, level, message, slog.Uint64("generation", r.generation),
+		slog.String("key_id", r.in(active).id), slog.Int("keys", len(r.keys)))
+}
