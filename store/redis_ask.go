@@ -93,9 +93,9 @@ var mends = []struct{ prefix, mend string }{
 	{"CLUSTERDOWN", "this is a node of a cluster: point the address at a single Redis"},
 }
 
-// fault reads an error of go-redis. Only damage that Redis itself reports is ErrCorrupt (the
-// head's has been told apart by the script); all else, also what nobody
-// foresaw, is ErrUnavailable, so that it can never be taken for an answer about the record.
+// fault reads an error of go-redis. Only damage that Redis itself reports is ErrCorrupt (the head's is told apart by the
+// scripts); all else, also what nobody foresaw, is ErrUnavailable, so that it can never be taken for an answer about the
+// record.
 func fault(err error) error {
 	reply, ok := errors.AsType[redis.Error](err)
 	if !ok {
