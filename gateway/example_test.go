@@ -2,61 +2,148 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
+	"time"
 
+	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/gateway"
+	"github.com/coatcheck/coatcheck/issuer"
 	"github.com/coatcheck/coatcheck/routes"
+	"github.com/coatcheck/coatcheck/store"
+	"github.com/coatcheck/coatcheck/verifier"
 	"github.com/gin-gonic/gin"
 )
 
-// The gateway as a library: a gin handler of one's own runs on every request, after the reference was taken off it
-// and before anything is decided.
-func ExampleEdge_Use() {
-	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.WriteString(w, "tenant "+r.Header.Get("X-Tenant"))
-	}))
-	defer service.Close()
-	target, _ := url.Parse(service.URL)
+const authURL = "https://auth.example.com"
 
-	table, err := routes.New([]routes.Route{{Name: "docs", Match: "GET /docs/{rest...}", Upstream: "docs", Public: true}})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+// The gateway as a library: an edge with a gin handler of one's own, and everything that it needs, in one process. What differs in
+// a fleet stands beside each line.
+func Example() {
+	ctx, stop := context.WithTimeout(context.Background(), 20*time.Second) // signal.NotifyContext
+	defer stop()
+
+	stamper, err := exchange.NewStamper("cck", time.Hour, key()) // the same key at issuers and edges
+	check(err)
+	records := store.NewGuard(store.NewMemory()) // store.NewRedis
+	go records.Run(ctx, slog.New(slog.DiscardHandler))
+	secret := rand.Text()
+	auth := startIssuer(ctx, stamper, records, secret) // another process; the edge then has verifier.NewJWKS as Keys
+	swap, err := exchange.New(exchange.Config{Issuer: authURL, Stamper: stamper, Records: records, Keys: auth.Keys()})
+	check(err)
+
+	table, err := routes.New([]routes.Route{
+		{Name: "orders", Match: "GET /orders/{rest...}", Upstream: "orders", Audience: "orders-api", Scopes: []string{"orders:read"}},
+	})
+	check(err)
+	orders := startOrders(auth.Keys())
+	defer orders.Close()
+	target, err := url.Parse(orders.URL)
+	check(err)
 	edge, err := gateway.New(gateway.Config{
 		Table:     table,
-		Upstreams: map[string]gateway.Upstream{"docs": {Targets: []*url.URL{target}}},
-		Swapper:   failing{}, // an *exchange.Exchange; this table has only a public route
+		Upstreams: map[string]gateway.Upstream{"orders": {Targets: []*url.URL{target}}},
+		Swapper:   swap,
 	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	edge.Use(func(c *gin.Context) {
-		c.Request.Header.Set("X-Tenant", "acme")
-		fmt.Println("Authorization seen by the handler:", len(c.Request.Header["Authorization"]))
+	check(err)
+	edge.Use(func(c *gin.Context) { // runs on every request, after the reference was taken off it
+		fmt.Println("a handler sees", len(c.Request.Header["Authorization"]), "credentials")
+		c.Request.Header.Set("X-Shelf", "7")
 	})
+	go func() { check(edge.Run(ctx)) }() // health checks of the upstreams; nil when ctx ends
 
-	front := httptest.NewUnstartedServer(edge)
-	front.Config = gateway.Server(edge)
-	front.Start()
-	defer front.Close()
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	check(err)
+	server := gateway.Server(edge) // with every limit set; add TLSConfig, or let a balancer end TLS
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }() // server.Shutdown, so that requests end first
 
-	r, _ := http.NewRequestWithContext(context.Background(), http.MethodGet, front.URL+"/docs/start", nil)
-	r.Header.Set("Authorization", "Bearer some-reference")
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		fmt.Println(err)
-		return
+	for (records.Ready() != nil || auth.Ready() != nil) && ctx.Err() == nil {
+		time.Sleep(time.Millisecond) // until then the edge answers 503 by itself
 	}
-	body, _ := io.ReadAll(answer.Body)
-	_ = answer.Body.Close()
-	fmt.Print(answer.StatusCode, " ", string(body))
+	at := "http://" + listener.Addr().String() + "/orders/17"
+	fmt.Println(get(ctx, at, reference(auth, secret)))
+	fmt.Println(get(ctx, at, "made-up"))
 	// Output:
-	// Authorization seen by the handler: 0
-	// 200 tenant acme
+	// a handler sees 0 credentials
+	// 200 order of shop from shelf 7
+	// a handler sees 0 credentials
+	// 401 The reference is not active; get a new one.
+}
+
+// startIssuer knows one service and one client of it.
+func startIssuer(ctx context.Context, stamper *exchange.Stamper, records *store.Guard, secret string) *issuer.Issuer {
+	sealing, err := issuer.NewSealingKeys(key())
+	check(err)
+	hash, err := issuer.HashSecret(secret)
+	check(err)
+	auth, err := issuer.New(issuer.Config{
+		Issuer: authURL, Sealing: sealing, State: records, Depositor: exchange.NewDepositor(stamper, records),
+		Audiences: map[string]issuer.Audience{"orders-api": {Scopes: map[string]string{"orders:read": "Read orders"}}},
+		Clients: map[string]issuer.Client{"shop": {
+			Secret: hash, GrantTypes: []string{"client_credentials"}, Audiences: map[string][]string{"orders-api": {"orders:read"}},
+		}},
+	})
+	check(err)
+	go func() { check(auth.Run(ctx)) }() // loads or makes the signing keys
+	return auth
+}
+
+// startOrders is a service behind the edge. It accepts JWTs for itself and nothing else.
+func startOrders(keys verifier.KeySource) *httptest.Server {
+	v, err := verifier.New(authURL, "orders-api", verifier.Config{Keys: keys})
+	check(err)
+	return httptest.NewServer(v.Require("orders:read")(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		claims, _ := verifier.FromContext(r.Context())
+		_ = json.NewEncoder(w).Encode(map[string]string{"detail": "order of " + claims.ClientID + " from shelf " + r.Header.Get("X-Shelf")})
+	})))
+}
+
+// reference is what the client shop gets at the token endpoint.
+func reference(auth *issuer.Issuer, secret string) string {
+	r := httptest.NewRequest(http.MethodPost, authURL+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.SetBasicAuth("shop", secret)
+	w := httptest.NewRecorder()
+	auth.Handler().ServeHTTP(w, r)
+	var answer struct {
+		AccessToken string `json:"access_token"`
+	}
+	check(json.NewDecoder(w.Body).Decode(&answer))
+	return answer.AccessToken
+}
+
+// get asks as a third party would.
+func get(ctx context.Context, url, reference string) string {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	check(err)
+	r.Header.Set("Authorization", "Bearer "+reference)
+	res, err := http.DefaultClient.Do(r)
+	check(err)
+	defer func() { _ = res.Body.Close() }()
+	var answer struct{ Detail string }
+	check(json.NewDecoder(io.LimitReader(res.Body, 4096)).Decode(&answer))
+	return fmt.Sprint(res.StatusCode, " ", answer.Detail)
+}
+
+// key stands for a secret file of 32 random bytes.
+func key() []byte {
+	k := make([]byte, 32)
+	_, _ = rand.Read(k) // never fails
+	return k
+}
+
+func check(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
 }
