@@ -35,7 +35,7 @@ var managed = [...]struct {
 		"X-Original-", "X-Rewrite-", "X-Http-Method", "X-Http-Method-", "X-Method-", "X-Http-Host-", "X-Host", "X-Http-Path-", "X-Script-Name", "X-Accel-", "X-Sendfile-",
 	}},
 	{"client certificates are proved by TLS", []string{
-		"Client-Cert", "Client-Cert-", "Ssl-", "X-Ssl-", "X-Tls-", "X-Client-Cert", "X-Client-Cert-", "X-Client-Verify", "X-Client-Dn", "X-Forwarded-Client-Cert",
+		"Client-Cert", "Client-Cert-", "Ssl-", "X-Ssl-", "X-Tls-", "X-Client-Cert", "X-Client-Cert-", "X-Client-Verify", "X-Client-Dn",
 	}},
 	{"who is calling is said by the JWT alone", []string{
 		"X-User", "X-User-", "X-Username", "X-Userinfo", "X-Userid", "X-Auth-", "X-Authenticated-", "X-Authorization", "X-Access-Token", "X-Id-Token", "X-Jwt-",
@@ -50,7 +50,7 @@ var managed = [...]struct {
 
 // single lists fields of which a second line would let two servers read two different requests.
 var single = [...]string{
-	"Content-Length", "Content-Type", "Expect", "Max-Forwards", "Origin", "Upgrade", "Sec-Websocket-Key", "Sec-Websocket-Version",
+	"Content-Type", "Expect", "Max-Forwards", "Origin", "Upgrade", "Sec-Websocket-Key", "Sec-Websocket-Version",
 }
 
 // managedNames is the list above, for looking up; never written after.

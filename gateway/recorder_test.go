@@ -21,8 +21,9 @@ type service struct {
 
 // recorded is one request as the upstream's own parser saw it.
 type recorded struct {
-	method, line, host, body string
-	header, trailer          http.Header
+	method, line, proto, host, body string
+	length                          int64 // -1: chunked
+	header, trailer                 http.Header
 }
 
 func newService(t testing.TB) *service {
@@ -31,7 +32,7 @@ func newService(t testing.TB) *service {
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
-		s.seen = append(s.seen, recorded{r.Method, r.RequestURI, r.Host, string(body), r.Header.Clone(), r.Trailer.Clone()})
+		s.seen = append(s.seen, recorded{r.Method, r.RequestURI, r.Proto, r.Host, string(body), r.ContentLength, r.Header.Clone(), r.Trailer.Clone()})
 		s.mu.Unlock()
 		if f := s.handler.Load(); f != nil {
 			(*f)(w, r)
