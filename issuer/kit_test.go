@@ -140,7 +140,7 @@ func hashed(t testing.TB, secret string) SecretHash {
 // argonHash is oldSecret under the cheapest parameters that are accepted.
 func argonHash(t testing.TB) SecretHash {
 	t.Helper()
-	h, err := ParseSecretHash("$argon2id$v=19$m=64,t=1,p=1$c2FsdHNhbHRzYWx0$/24B5vy+lwsuCcCh0MTRcwmpL5QYJRbT88L62KAibmo")
+	h, err := ParseSecretHash("$argon2id$v=19$m=7168,t=5,p=1$c2FsdHNhbHRzYWx0$Cem/Ex6wwros8pCr1YzTTF88mGUB15mME37M0XebkAg")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,7 +28,7 @@ type secretHash struct {
 }
 
 // Bounds of an argon2id hash. Below, the algorithm panics or protects nothing; above, one check could take the
-// memory or the time of all others.
+// memory or the time of all others. The least memory is argonLeastMemory's.
 const (
 	argonMaxMemory = 256 << 10 // KiB
 	argonMaxPasses = 16
@@ -53,6 +53,13 @@ func ParseSecretHash(s string) (SecretHash, error) {
 	return SecretHash{}, errors.New("issuer: secret hash: use sha256:<hex> of a generated secret, or an argon2id string ($argon2id$…)")
 }
 
+// argonLeastMemory is the least m, in KiB, for so many passes: the equal minima of OWASP's Password Storage Cheat
+// Sheet, 46 MiB for one pass down to 7 MiB for five and more. There is at least one pass.
+func argonLeastMemory(passes uint32) uint32 {
+	least := [...]uint32{47104, 19456, 12288, 9216, 7168}
+	return least[min(int(passes), len(least))-1]
+}
+
 func parseArgon(s string) (SecretHash, error) {
 	p, _, _, err := argon2id.DecodeHash(s)
 	if err != nil {
@@ -63,8 +70,11 @@ func parseArgon(s string) (SecretHash, error) {
 		err = fmt.Errorf("t=%d is not between 1 and %d", p.Iterations, argonMaxPasses)
 	case p.Parallelism < 1:
 		err = errors.New("p=0: at least one lane is needed")
-	case p.Memory < 8*uint32(p.Parallelism) || p.Memory > argonMaxMemory:
-		err = fmt.Errorf("m=%d is not between 8 times p and %d (KiB)", p.Memory, argonMaxMemory)
+	case p.Memory > argonMaxMemory:
+		err = fmt.Errorf("m=%d is over %d (KiB)", p.Memory, argonMaxMemory)
+	case p.Memory < argonLeastMemory(p.Iterations):
+		err = fmt.Errorf("m=%d (KiB) is too little for t=%d, OWASP's minimum is m=%d: hash the secret anew, with m=19456,t=2,p=1 or more",
+			p.Memory, p.Iterations, argonLeastMemory(p.Iterations))
 	case p.SaltLength < argonMinSalt || p.KeyLength < argonMinKey:
 		err = fmt.Errorf("salt and key need %d and %d bytes or more", argonMinSalt, argonMinKey)
 	}
