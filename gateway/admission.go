@@ -11,7 +11,7 @@ import (
 // admit takes a request as it came in and leaves one without anything that a handler or an upstream could mistake
 // for ours: steps 1 to 4 of the order. Each step relies on the one before it.
 func (e *Edge) admit(v *visit, r *http.Request) *refusal {
-	if no := e.checkFraming(v, r); no != nil {
+	if no := e.refuseEarly(r); no != nil {
 		return no
 	}
 	var err error
@@ -41,14 +41,8 @@ func (e *Edge) readmit(v *visit, r *http.Request) *refusal {
 	return nil
 }
 
-// checkFraming refuses what no later step should have to think about.
-func (e *Edge) checkFraming(v *visit, r *http.Request) *refusal {
-	if len(r.TransferEncoding) > 0 {
-		// net/http drops a Content-Length beside Transfer-Encoding without a word, and would serve what follows as
-		// the next request. Another server before us may have framed it by the length (RFC 9112 §6.1).
-		v.closes = true
-		v.sign(v.answer.Header())
-	}
+// refuseEarly refuses what no later step should have to think about.
+func (e *Edge) refuseEarly(r *http.Request) *refusal {
 	if r.ContentLength > e.maxBody {
 		return &refusal{code: codeBodyTooLarge} // without the first byte of it; chunked bodies are counted as they come
 	}

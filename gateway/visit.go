@@ -70,6 +70,7 @@ func (e *Edge) begin(w http.ResponseWriter, r *http.Request) *visit {
 		caller: callerOf(r, e.trusted), // before hygiene takes off what trusted proxies say
 		source: exchange.SourceNone,
 	}
+	v.closes = w.Header().Get("Connection") == "close" // Server wants it so
 	v.answer.reset(w, v.start)
 	v.sign(v.answer.Header())
 	return v
