@@ -39,7 +39,7 @@ export PATH="$PWD/bin:$PATH"
 
 echo "quickstart: $(block run)"
 launch run 'Ctrl-C'
-sed -n '/^# 1\./,/Ctrl-C/p' "$tmp/run.log" | grep -v Ctrl-C > "$tmp/paste"
+sed -n "/^: '1\./,/Ctrl-C/p" "$tmp/run.log" | grep -v Ctrl-C > "$tmp/paste"
 bash -euo pipefail "$tmp/paste" > "$tmp/answers" 2>&1 || fail "a pasted line failed"
 expect '"service": "orders"'
 expect '"orders-api"'

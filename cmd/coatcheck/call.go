@@ -18,6 +18,7 @@ type callFlags struct {
 	secretFile string
 	issuer     string
 	edge       string
+	caFile     string
 	audiences  []string
 	scopes     []string
 	data       string
@@ -35,9 +36,9 @@ func newCall() *cobra.Command {
 answer. With --show-swap: what the client sent, what the edge decided, and what the
 service got. Exit 0 when the answer is below 400, 2 when it is a refusal or an error.
 
-Without -c it speaks to the running coatcheck dev. With -c FILE it speaks to the edge and
-issuer of that file; the client's secret comes from --secret-file, or from
-COATCHECK_CLIENT_SECRET.`,
+Without -c it speaks to the coatcheck dev that was started last. With -c FILE it speaks to the edge
+and issuer of that file, of whose secrets it opens none; the client's own comes from
+--secret-file, or from COATCHECK_CLIENT_SECRET.`,
 		Example: `  coatcheck call GET /orders/17
   coatcheck call GET /orders/17 --show-swap
   coatcheck call GET /invoices/1 --audience orders-api      refused: the wrong audience
@@ -49,7 +50,8 @@ COATCHECK_CLIENT_SECRET.`,
 	flags.StringVar(&f.client, "client", "", "the client to be (with coatcheck dev: its demo client)")
 	flags.StringVar(&f.secretFile, "secret-file", "", "file with the client's secret")
 	flags.StringVar(&f.issuer, "issuer", "", "issuer URL, when it is not the configuration's")
-	flags.StringVar(&f.edge, "edge", "", "edge URL, when it is not on this machine")
+	flags.StringVar(&f.edge, "edge", "", "edge URL, when it is not on this machine, or to choose among several coatcheck dev")
+	flags.StringVar(&f.caFile, "ca-file", "", "PEM file of the authorities that may have signed the certificates of issuer and edge (default: the system's)")
 	flags.StringArrayVar(&f.audiences, "audience", nil, "audience to ask for; may repeat (default: the client's)")
 	flags.StringArrayVar(&f.scopes, "scope", nil, "scope to ask for; may repeat (default: the client's)")
 	flags.StringVarP(&f.data, "data", "d", "", "request body")

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,8 +39,13 @@ type caller struct {
 
 // newCaller is the demo client of the running `coatcheck dev`, or the client that the flags name.
 func newCaller(f callFlags) (*caller, error) {
+	transport, err := callTransport(f.caFile)
+	if err != nil {
+		return nil, err
+	}
 	c := &caller{http: &http.Client{
 		Timeout:       callWithin,
+		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 	fill := c.fromDev
@@ -57,7 +65,7 @@ func newCaller(f callFlags) (*caller, error) {
 }
 
 func (c *caller) fromDev(f callFlags) error {
-	s, err := loadDevState()
+	s, err := loadDevState(strings.TrimSuffix(f.edge, "/"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return &exitError{exitUnavailable, errors.New("no coatcheck dev is running; start it in another terminal, or say -c FILE")}
 	}
@@ -75,16 +83,38 @@ func (c *caller) fromFile(f callFlags) error {
 	if f.client == "" {
 		return &exitError{exitUsage, errors.New("with -c, say which client to be: --client ID")}
 	}
-	l, err := load(f.file, string(configs.RoleAll))
-	if err != nil {
+	p, err := configs.LoadPublic(f.file, os.LookupEnv)
+	var faults configs.Faults
+	switch {
+	case errors.As(err, &faults):
 		return err
-	}
-	if _, ok := l.Issuer.Clients[f.client]; !ok {
+	case err != nil:
+		return &exitError{exitConfig, err}
+	case len(p.Clients) > 0 && !slices.Contains(p.Clients, f.client): // the file of an edge alone names none
 		return &exitError{exitUsage, fmt.Errorf("--client %s: %s has no such client", f.client, f.file)}
+	case p.Gateway == "" && f.edge == "":
+		return &exitError{exitUsage, fmt.Errorf("%s has no listen.gateway: say where the edge is with --edge URL", f.file)}
 	}
-	c.client, c.issuer, c.edge = f.client, l.Issuer.Issuer, localEdge(l)
+	c.client, c.issuer, c.edge = f.client, p.Issuer, localEdge(p)
 	c.secret, err = clientSecret(f.secretFile)
 	return err
+}
+
+// callTransport trusts the authorities in the file, or those of the system.
+func callTransport(caFile string) (*http.Transport, error) {
+	t := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	if caFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, &exitError{exitUsage, fmt.Errorf("--ca-file: %w", err)}
+	}
+	t.TLSClientConfig.RootCAs = x509.NewCertPool()
+	if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+		return nil, &exitError{exitUsage, fmt.Errorf("--ca-file: %s holds no PEM certificate", caFile)}
+	}
+	return t, nil
 }
 
 // clientSecret reads the secret from its file, or else from its variable.
@@ -106,14 +136,14 @@ func clientSecret(file string) (string, error) {
 }
 
 // localEdge is the configured edge as this machine reaches it.
-func localEdge(l *configs.Loaded) string {
+func localEdge(p *configs.Public) string {
 	scheme := "http"
-	if l.TLS != nil {
+	if p.TLS {
 		scheme = "https"
 	}
-	host, port, err := net.SplitHostPort(l.Listen.Gateway)
+	host, port, err := net.SplitHostPort(p.Gateway)
 	if err != nil {
-		return scheme + "://" + l.Listen.Gateway
+		return scheme + "://" + p.Gateway
 	}
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"

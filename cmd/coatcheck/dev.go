@@ -82,7 +82,7 @@ func dev(ctx context.Context, first int, stdout, stderr io.Writer) error {
 		return err
 	}
 	state := devState{
-		PID: os.Getpid(), Edge: base(listeners.edge), Issuer: base(listeners.issuer), Metrics: base(listeners.metrics),
+		PID: os.Getpid(), Started: began, Edge: base(listeners.edge), Issuer: base(listeners.issuer), Metrics: base(listeners.metrics),
 		Client: devClient, Secret: secret,
 	}
 	if err := state.save(); err != nil {

@@ -18,14 +18,19 @@ import (
 func startDev(t *testing.T, args ...string) (dev *processtest.Process, environ []string) {
 	t.Helper()
 	environ = []string{"XDG_RUNTIME_DIR=" + t.TempDir(), "TMPDIR=" + t.TempDir()}
-	dev = processtest.Start(t, environ, append([]string{"dev"}, args...)...)
+	return startDevIn(t, environ, args...), environ
+}
+
+func startDevIn(t *testing.T, environ []string, args ...string) *processtest.Process {
+	t.Helper()
+	dev := processtest.Start(t, environ, append([]string{"dev"}, args...)...)
 	processtest.Eventually(t, "coatcheck dev prints its banner", func() bool {
 		if dev.Ended() {
 			t.Fatalf("coatcheck dev has ended with %d:\n%s%s", dev.Wait(), dev.Stdout, dev.Stderr)
 		}
 		return strings.Contains(dev.Stdout.String(), "Ctrl-C")
 	})
-	return dev, environ
+	return dev
 }
 
 // commands are the lines of the banner that people paste, with their comments.
@@ -44,6 +49,9 @@ func TestDevLinesWorkWhenPasted(t *testing.T) {
 	t.Parallel()
 	dev, environ := startDev(t, "--ports-from", "0")
 	script := commands(dev.Stdout.String())
+	if regexp.MustCompile(`(?m)^#`).MatchString(script) {
+		t.Error("the lines have comments, which zsh does not know at its prompt")
+	}
 	sh := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
 	sh.Env = append(environ, "PATH="+filepath.Dir(processtest.Binary(t))+":"+os.Getenv("PATH"))
 	got, err := sh.CombinedOutput()
@@ -80,7 +88,11 @@ func TestDevStartsAndLeavesNothing(t *testing.T) {
 		regexp.MustCompile(`Ready in \d+ ms`).FindString(dev.Stdout.String()))
 
 	_, dir, _ := strings.Cut(environ[0], "=")
-	state := filepath.Join(dir, "coatcheck", "dev.json")
+	files, err := filepath.Glob(filepath.Join(dir, "coatcheck", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("state files %v, %v; want one", files, err)
+	}
+	state := files[0]
 	info, err := os.Stat(state)
 	if err != nil {
 		t.Fatal(err)
@@ -121,6 +133,72 @@ func TestDevConfigurationIsAnOrdinaryOne(t *testing.T) {
 	p := processtest.Start(t, nil, "dev", "--print-config")
 	if code := p.Wait(); code != exitOK || p.Stdout.String() != string(devYAML) {
 		t.Errorf("dev --print-config ended with %d and printed\n%s", code, p.Stdout)
+	}
+}
+
+// TestDevConfigurationRuns: what is printed loads once the commands in its first lines have made its secrets.
+func TestDevConfigurationRuns(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "coatcheck.yaml")
+	if err := os.WriteFile(file, devYAML, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	made := 0
+	for line := range strings.Lines(string(devYAML)) {
+		if command, ok := strings.CutPrefix(line, "#   (umask 077;"); ok {
+			sh := exec.CommandContext(t.Context(), "sh", "-e", "-c", "(umask 077;"+command)
+			sh.Dir = dir
+			if out, err := sh.CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", line, err, out)
+			}
+			made++
+		}
+	}
+	p := processtest.Start(t, nil, "check", "-c", file)
+	if code := p.Wait(); code != exitOK || made != 2 || strings.Contains(p.Stdout.String(), "warning") {
+		t.Errorf("check after %d commands ended with %d, want 0 without a warning after 2:\n%s%s", made, code, p.Stdout, p.Stderr)
+	}
+}
+
+// edgeOf is the edge's URL in a banner.
+func edgeOf(dev *processtest.Process) string {
+	return regexp.MustCompile(`edge +(http://\S+)`).FindStringSubmatch(dev.Stdout.String())[1]
+}
+
+// TestTwoDevsAtOnce: each banner's line is about its own process, and call without a choice takes the newest that lives.
+func TestTwoDevsAtOnce(t *testing.T) {
+	t.Parallel()
+	first, environ := startDev(t, "--ports-from", "0")
+	second := startDevIn(t, environ, "--ports-from", "0")
+	called := func(args ...string) (string, int) {
+		p := processtest.Start(t, environ, append([]string{"call", "GET", "/orders/17", "-o", "json"}, args...)...)
+		code := p.Wait()
+		return p.Stdout.String() + p.Stderr.String(), code
+	}
+	for _, dev := range []*processtest.Process{first, second} {
+		line := regexp.MustCompile(`call GET /orders/17 --show-swap (--edge) (\S+)\n`).FindStringSubmatch(dev.Stdout.String())
+		if line == nil || line[2] != edgeOf(dev) {
+			t.Fatalf("the banner's last line does not name its own edge:\n%s", dev.Stdout)
+		}
+		if out, code := called(line[1], line[2]); code != exitOK || !strings.Contains(out, edgeOf(dev)+"/orders") {
+			t.Errorf("call %q ended with %d: %s", line[1:], code, out)
+		}
+	}
+	if out, code := called(); code != exitOK || !strings.Contains(out, edgeOf(second)+"/orders") {
+		t.Errorf("call with two running ended with %d, want the second: %s", code, out)
+	}
+	second.Kill() // it cannot clean up
+	if out, code := called(); code != exitOK || !strings.Contains(out, edgeOf(first)+"/orders") {
+		t.Errorf("call after the second was killed ended with %d, want the first: %s", code, out)
+	}
+	_, dir, _ := strings.Cut(environ[0], "=")
+	if left, err := os.ReadDir(filepath.Join(dir, "coatcheck")); err != nil || len(left) != 1 {
+		t.Errorf("state files %v, %v; want the first's alone", left, err)
+	}
+	first.Terminate()
+	if out, code := called(); code != exitUnavailable || !strings.Contains(out, "no coatcheck dev is running") {
+		t.Errorf("call after both have ended: %d %s", code, out)
 	}
 }
 

@@ -7,11 +7,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/coatcheck/coatcheck/configs"
 )
 
-// devYAML is an ordinary configuration: development runs through the same door as everything else.
+// devYAML is an ordinary configuration: development runs through the same door as everything else. Its addresses are
+// put where the listeners are.
 //
 //go:embed dev.yaml
 var devYAML []byte
@@ -27,27 +29,33 @@ func loadDev(l *devListeners, secret string) (loaded *configs.Loaded, err error)
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.Mkdir(filepath.Join(dir, "secrets"), 0o700); err != nil {
+		return nil, err
+	}
 	for name, content := range map[string][]byte{
-		"coatcheck.yaml": devYAML,
-		"encryption_key": randomKey(),
-		"stamp_keys":     randomKey(),
-		"demo_shop":      []byte(secret + "\n"),
+		"coatcheck.yaml":         []byte(l.replacer().Replace(string(devYAML))),
+		"secrets/encryption_key": randomKey(),
+		"secrets/stamp_keys":     randomKey(),
+		"secrets/demo_shop":      []byte(secret + "\n"),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return nil, err
 		}
 	}
-	env := map[string]string{
-		"COATCHECK_DEV_ISSUER":       base(l.issuer),
-		"COATCHECK_DEV_EDGE_ADDR":    l.edge.Addr().String(),
-		"COATCHECK_DEV_ISSUER_ADDR":  l.issuer.Addr().String(),
-		"COATCHECK_DEV_METRICS_ADDR": l.metrics.Addr().String(),
-		"COATCHECK_DEV_ORDERS":       base(l.orders),
-		"COATCHECK_DEV_BILLING":      base(l.billing),
-	}
-	// Only these names are seen: whatever the user has exported changes nothing here.
-	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+	// Whatever the user has exported changes nothing here.
+	lookup := func(string) (string, bool) { return "", false }
 	return configs.Load(filepath.Join(dir, "coatcheck.yaml"), configs.RoleAll, lookup)
+}
+
+// replacer turns the addresses of dev.yaml into those of the listeners.
+func (l *devListeners) replacer() *strings.Replacer {
+	return strings.NewReplacer(
+		"127.0.0.1:8080", l.edge.Addr().String(),
+		"127.0.0.1:8081", l.issuer.Addr().String(),
+		"127.0.0.1:8082", l.metrics.Addr().String(),
+		"127.0.0.1:9000", l.orders.Addr().String(),
+		"127.0.0.1:9001", l.billing.Addr().String(),
+	)
 }
 
 // randomKey is one line of a key file: 32 random bytes in standard base64.

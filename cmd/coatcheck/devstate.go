@@ -7,79 +7,111 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
+	"time"
 )
 
-// devState tells `coatcheck call` where the running `coatcheck dev` is and how to be its client. It is a file of
-// the user alone (0600), holds a secret that dies with the process, and is removed at exit.
+// devState tells `coatcheck call` where one running `coatcheck dev` is and how to be its client. It is a file of
+// the user alone (0600), holds a secret that dies with the process, and is removed at exit. Each process has its own.
 type devState struct {
-	PID     int    `json:"pid"`
-	Edge    string `json:"edge"`
-	Issuer  string `json:"issuer"`
-	Metrics string `json:"metrics"`
-	Client  string `json:"client"`
-	Secret  string `json:"secret"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started"`
+	Edge    string    `json:"edge"`
+	Issuer  string    `json:"issuer"`
+	Metrics string    `json:"metrics"`
+	Client  string    `json:"client"`
+	Secret  string    `json:"secret"`
 }
 
-// devStatePath is in the runtime directory, which the system empties at log-out, or else in the user's cache.
-func devStatePath() (string, error) {
+// devStateDir is in the runtime directory, which the system empties at log-out, or else in the user's cache.
+func devStateDir() (string, error) {
 	dir := os.Getenv("XDG_RUNTIME_DIR")
 	if dir == "" {
 		var err error
 		if dir, err = os.UserCacheDir(); err != nil {
-			return "", fmt.Errorf("find a directory for dev.json: %w; set XDG_RUNTIME_DIR", err)
+			return "", fmt.Errorf("find a directory for the state of coatcheck dev: %w; set XDG_RUNTIME_DIR", err)
 		}
 	}
-	return filepath.Join(dir, "coatcheck", "dev.json"), nil
+	return filepath.Join(dir, "coatcheck"), nil
 }
 
-// save replaces the file whole: who reads it meanwhile sees the old one or the new one.
+func (s devState) path(dir string) string {
+	return filepath.Join(dir, fmt.Sprintf("dev-%d.json", s.PID))
+}
+
+// save puts the whole file in place at once: who reads it meanwhile sees none, or all of it.
 func (s devState) save() error {
-	path, err := devStatePath()
+	dir, err := devStateDir()
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	next := fmt.Sprintf("%s.%d", path, s.PID)
+	next := s.path(dir) + ".new"
 	if err := os.WriteFile(next, data, 0o600); err != nil {
 		return err
 	}
-	return os.Rename(next, path)
+	return os.Rename(next, s.path(dir))
 }
 
-// remove deletes the file if it is still this process's: the last started `coatcheck dev` owns it.
 func (s devState) remove() error {
-	current, err := loadDevState()
-	if errors.Is(err, fs.ErrNotExist) || err == nil && current.PID != s.PID {
-		return nil
-	}
+	dir, err := devStateDir()
 	if err != nil {
 		return err
 	}
-	path, err := devStatePath()
-	if err != nil {
+	if err := os.Remove(s.path(dir)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return os.Remove(path)
+	return nil
 }
 
-func loadDevState() (devState, error) {
-	var s devState
-	path, err := devStatePath()
+// loadDevState is the state of the process whose edge is edge, or else of the one that was started last. Files of
+// processes that are gone are removed on the way. fs.ErrNotExist: none is running.
+func loadDevState(edge string) (devState, error) {
+	var newest devState
+	dir, err := devStateDir()
 	if err != nil {
-		return s, err
+		return newest, err
 	}
-	data, err := os.ReadFile(path)
+	files, err := filepath.Glob(filepath.Join(dir, "dev-*.json"))
+	if err != nil {
+		return newest, err
+	}
+	for _, file := range files {
+		s, err := readDevState(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it has ended just now
+		case err != nil:
+			return s, err
+		case edge != "" && s.Edge == edge:
+			return s, nil
+		case s.Started.After(newest.Started):
+			newest = s
+		}
+	}
+	if newest.PID == 0 {
+		return newest, fs.ErrNotExist
+	}
+	return newest, nil
+}
+
+// readDevState reads one file. One whose process was killed is removed, and then as if it had never been.
+func readDevState(file string) (devState, error) {
+	var s devState
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return s, err
 	}
 	if err := json.Unmarshal(data, &s); err != nil {
-		return s, fmt.Errorf("read %s: %w; stop and start coatcheck dev", path, err)
+		return s, fmt.Errorf("read %s: %w; remove it, and start coatcheck dev again", file, err)
+	}
+	if err := syscall.Kill(s.PID, 0); errors.Is(err, syscall.ESRCH) {
+		return devState{}, errors.Join(fs.ErrNotExist, os.Remove(file))
 	}
 	return s, nil
 }
