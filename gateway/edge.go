@@ -4,8 +4,10 @@
 // # What it promises
 //
 // A request reaches an upstream only with the JWT of its route's audience, or on a route that says it is public.
-// Whatever goes wrong on the way ends in an answer of our own (400, 401, 403, 429 or 503), never in a proxied
-// request. Trouble with an upstream is 502 or 504, never 503: 503 means that the edge itself cannot decide.
+// Whatever goes wrong on the way ends in an answer of our own, never in a proxied request: 404, 405, 408, 413, 431 or
+// 508 for a request that has no route or is not whole; 400, 401, 403 or 429 for one that is ambiguous or may not pass;
+// 503 when the edge itself cannot decide, and only then; 502 or 504 for trouble with an upstream; 500 for a bug, ours or a
+// handler's. All are in one table (problems). What net/http cannot read as a request it answers before us, bare.
 //
 // The reference is taken off the request before any foreign code sees it, and is forgotten as soon as it has been
 // swapped; it appears in no log, metric, trace or error page. The JWT is put on last, on the copy of the request

@@ -127,14 +127,6 @@ func isManaged(name string) bool {
 // copies the request before they do, and net/http never merges them into the header (RFC 9112 §7.1.2).
 func scrubTrailers(r *http.Request) { r.Trailer = nil }
 
-// upgradeOf is the protocol asked for: "websocket" or, since scrub took all others away, "".
-func upgradeOf(h http.Header) string {
-	if asksWebSocket(h) {
-		return "websocket"
-	}
-	return ""
-}
-
 // asksWebSocket: exactly one protocol, for a list such as "h2c, websocket" leaves the choice of a tunnel to the upstream.
 func asksWebSocket(h http.Header) bool {
 	return len(h["Upgrade"]) == 1 && strings.EqualFold(h["Upgrade"][0], "websocket") && hasToken(h["Connection"], "upgrade")

@@ -87,7 +87,7 @@ var errUpgrade = errors.New("gateway: upstream switched to a protocol that was n
 func (s *service) receive(res *http.Response) error {
 	v, _ := visitOf(res.Request.Context())
 	upgraded := res.StatusCode == http.StatusSwitchingProtocols
-	if upgraded && (upgradeOf(res.Request.Header) == "" || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket")) {
+	if upgraded && (!asksWebSocket(res.Request.Header) || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket")) {
 		return errUpgrade // a tunnel past every decision; refused here, for ReverseProxy's own check leaves the connection open
 	}
 	if upgraded || isEventStream(res.Header) {
