@@ -64,14 +64,17 @@ func TestCheckFindsEveryFaultInOneRun(t *testing.T) {
 	if code := p.Wait(); code != exitConfig || strings.Count(strings.TrimSpace(p.Stderr.String()), "\n") != 1 {
 		t.Errorf("check ended with %d, want 78 and two lines:\n%s", code, p.Stderr)
 	}
+	if want := `warning: no route leads to upstream "billing"`; !strings.Contains(p.Stdout.String(), want) {
+		t.Errorf("check of a file with faults does not say %q beside them: %s", want, p.Stdout)
+	}
 	p = processtest.Start(t, nil, "check", "-c", lab.Config, "-o", "json")
 	code := p.Wait()
 	var got verdict
 	if err := json.Unmarshal([]byte(p.Stdout.String()), &got); err != nil {
 		t.Fatalf("check -o json printed %q: %v", p.Stdout, err)
 	}
-	if code != exitConfig || got.OK || len(got.Faults) != 2 || got.Faults[0].Line == 0 {
-		t.Errorf("check -o json ended with %d: %+v, want 78 and two faults with their places", code, got)
+	if code != exitConfig || got.OK || len(got.Faults) != 2 || got.Faults[0].Line == 0 || len(got.Warnings) == 0 {
+		t.Errorf("check -o json ended with %d: %+v, want 78, two faults with their places, and a warning", code, got)
 	}
 }
 

@@ -41,7 +41,8 @@ func newCheck() *cobra.Command {
 		Use:   "check -c FILE",
 		Short: "Say everything that is wrong with a configuration",
 		Long: `Read a configuration exactly as run would, open no port and no connection, and
-print every fault with file, line, column and mend. Exit 0 when there is none, else 78.`,
+print every fault with file, line, column and mend, and every warning. Exit 0 when there
+is no fault, else 78.`,
 		Example: `  coatcheck check -c coatcheck.yaml
   coatcheck check -c coatcheck.yaml --role gateway   with the secret files that an edge has
   coatcheck check -c coatcheck.yaml -o json          for editors and pipelines`,
@@ -56,12 +57,12 @@ print every fault with file, line, column and mend. Exit 0 when there is none, e
 		if err != nil && !errors.As(err, &faults) {
 			return err
 		}
-		if len(faults) > 0 && *format == "text" {
-			return err // report prints it: faults are what went wrong
-		}
 		v := judge(loaded, faults)
 		if err := emit(cmd.OutOrStdout(), *format, v.text(file), v); err != nil {
 			return err
+		}
+		if !v.OK && *format == "text" {
+			return faults // report prints them: they are what went wrong
 		}
 		if !v.OK {
 			return &exitError{code: exitConfig}
@@ -71,13 +72,12 @@ print every fault with file, line, column and mend. Exit 0 when there is none, e
 	return cmd
 }
 
-// judge puts the answer of Load into the form that is printed; l is nil when there are faults.
+// judge puts the answer of Load into the form that is printed. Beside faults l has warnings and no more.
 func judge(l *configs.Loaded, faults configs.Faults) verdict {
-	v := verdict{OK: len(faults) == 0, Faults: places(faults), Warnings: []place{}}
-	if l == nil {
+	v := verdict{OK: len(faults) == 0, Faults: places(faults), Warnings: places(l.Warnings)}
+	if !v.OK {
 		return v
 	}
-	v.Warnings = places(l.Warnings)
 	v.Summary = &summary{Role: l.Role, Store: "memory"}
 	if !l.Store.Memory {
 		v.Summary.Store = "redis " + l.Store.Redis.Addr

@@ -126,7 +126,7 @@ func loopback(addr string) bool {
 }
 
 // load reads the configuration for a role named on the command line. A variable that looks like one of ours and sets
-// nothing is a fault too: it was meant to.
+// nothing is a fault too: it was meant to. As from configs.Load, beside faults there are warnings and no more.
 func load(file, role string) (*configs.Loaded, error) {
 	r := configs.Role(role)
 	if !slices.Contains([]configs.Role{configs.RoleAll, configs.RoleGateway, configs.RoleIssuer}, r) {
@@ -138,7 +138,7 @@ func load(file, role string) (*configs.Loaded, error) {
 		return nil, &exitError{exitConfig, err}
 	}
 	if faults = append(faults, configs.UnknownVariables(os.Environ(), secretVariable)...); len(faults) > 0 {
-		return nil, faults
+		return loaded, faults
 	}
 	return loaded, nil
 }
