@@ -69,10 +69,15 @@ func (s *seen) screen() string {
 	return b.String()
 }
 
+// afterForwarding are the edge's own answers that it may give after the service has seen the request, or part of it.
+var afterForwarding = []string{"upstream_error", "upstream_timeout", "request_timeout", "body_too_large", "invalid_body"}
+
 // service tells what reached the service. A demo service says so itself; of any other only its answer is known.
 func (s *seen) service(b *strings.Builder, indent string) {
 	var demo demoAnswer
 	switch {
+	case slices.Contains(afterForwarding, s.Decided.Error):
+		fmt.Fprintf(b, "\n3  The service may have got the request; it gave no answer. The client read\n%s%s\n", indent, s.body)
 	case s.Decided.Error != "":
 		fmt.Fprintf(b, "\n3  The service got nothing. The client read\n%s%s\n", indent, s.body)
 	case json.Unmarshal(s.body, &demo) == nil && demo.JTI != "":
