@@ -43,9 +43,11 @@ edge swaps it for a JWT made for the one service that the request is for.`,
   coatcheck check -c coatcheck.yaml              is this configuration right?
   coatcheck run -c coatcheck.yaml --role gateway
   coatcheck call GET /orders/17 --show-swap      what the client sent, the edge decided, the service got`,
+		Version:       readBuild().text(),
 		SilenceErrors: true, // report prints them, once
 		SilenceUsage:  true, // a wall of usage hides the one line that matters
 	}
+	root.SetVersionTemplate("{{.Version}}") // as `coatcheck version` prints it
 	root.AddCommand(newDev(), newRun(), newCheck(), newCall(), newDemoService(), newVersion())
 	return root
 }

@@ -8,13 +8,20 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// unknown stands for what the Go tool did not record: it reads the version from version control, unless it is told not to.
+const unknown = "unknown"
+
 // build says which source this binary was made from, as far as the Go tool recorded it.
 type build struct {
 	Version  string `json:"version"`
-	Commit   string `json:"commit,omitempty"`
-	Modified bool   `json:"modified"`
+	Commit   string `json:"commit"`
+	Modified *bool  `json:"modified,omitempty"` // absent: not recorded
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
+}
+
+func (b build) text() string {
+	return fmt.Sprintf("coatcheck %s (commit %s, %s, %s)\n", b.Version, b.Commit, b.Go, b.Platform)
 }
 
 func newVersion() *cobra.Command {
@@ -27,25 +34,30 @@ func newVersion() *cobra.Command {
 	format := outputFlag(cmd)
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		b := readBuild()
-		text := fmt.Sprintf("coatcheck %s (%s, %s)\n", b.Version, b.Go, b.Platform)
-		return emit(cmd.OutOrStdout(), *format, text, b)
+		return emit(cmd.OutOrStdout(), *format, b.text(), b)
 	})
 	return cmd
 }
 
 func readBuild() build {
-	b := build{Version: "(unknown)", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return b
+		info = &debug.BuildInfo{}
 	}
-	b.Version = info.Main.Version
+	return recorded(info)
+}
+
+func recorded(info *debug.BuildInfo) build {
+	b := build{Version: info.Main.Version, Commit: unknown, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if b.Version == "" || b.Version == "(devel)" {
+		b.Version = unknown
+	}
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
 			b.Commit = s.Value
 		case "vcs.modified":
-			b.Modified = s.Value == "true"
+			b.Modified = new(s.Value == "true")
 		}
 	}
 	return b
