@@ -36,7 +36,8 @@ func (r *readiness) Reasons() []unready {
 	}
 	for _, p := range r.probes {
 		if err := p.ready(); err != nil {
-			out = append(out, unready{p.name, err.Error()})
+			// What is wrong often names its room itself, sometimes in each layer.
+			out = append(out, unready{p.name, strings.ReplaceAll(err.Error(), p.name+": ", "")})
 		}
 	}
 	return out
