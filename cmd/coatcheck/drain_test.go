@@ -70,6 +70,9 @@ func TestTermDrains(t *testing.T) {
 	if code := edge.Wait(); code != exitOK {
 		t.Errorf("the edge ended with %d, want 0", code)
 	}
+	if log := edge.Stderr.String(); !strings.Contains(log, `"grace_ms":15000`) || !strings.HasSuffix(log, "\"msg\":\"stopped\"}\n") {
+		t.Errorf("the log does not say how long the grace is, or does not end with that the process has stopped:\n%s", log)
+	}
 	if n := strings.Count(edge.Stderr.String(), `"route":"orders-read"`); n != 1 {
 		t.Errorf("%d access-log lines for the request in flight, want 1: the log is flushed at exit", n)
 	}

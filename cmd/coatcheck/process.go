@@ -37,6 +37,7 @@ func (p *process) Run(ctx context.Context, services []service) error {
 	stop()
 	err := errors.Join(served, work.Wait())
 	p.close()
+	p.log.LogAttrs(ctx, slog.LevelInfo, "stopped")
 	return err
 }
 

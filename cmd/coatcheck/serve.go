@@ -67,7 +67,7 @@ func serve(ctx context.Context, log *slog.Logger, draining func(), services []se
 	}
 	<-ctx.Done()
 	draining()
-	log.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Duration("grace", drainGrace))
+	log.LogAttrs(ctx, slog.LevelInfo, "draining", slog.Int64("grace_ms", drainGrace.Milliseconds()))
 	drain(log, first)
 	drain(log, last)
 	return group.Wait()
@@ -101,7 +101,7 @@ func drain(log *slog.Logger, servers []*http.Server) {
 			if err == nil {
 				return nil
 			}
-			log.LogAttrs(ctx, slog.LevelWarn, "requests were cut: they outlived the grace", slog.Duration("grace", drainGrace))
+			log.LogAttrs(ctx, slog.LevelWarn, "requests were cut: they outlived the grace", slog.Int64("grace_ms", drainGrace.Milliseconds()))
 			return srv.Close()
 		})
 	}
