@@ -3,8 +3,10 @@ package issuer
 import (
 	"context"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +24,9 @@ func TestT5_BasicIsFormUrlencoded(t *testing.T) {
 	wantRefusal(t, "id and secret not encoded", k.post(t, grantOnly(), raw), 401, "invalid_client")
 	for _, secret := range []string{"a:b", "a%b", "a%41", "a+b", "a b", "ümläut", "€", "a&b=c", "%", ":", "+", "a\tb"} {
 		id := "id:" + secret
-		c, ok := parseBasic(basic(id, secret).Get("Authorization"))
-		if !ok || c.id != id || c.secret == nil || c.secret() != secret {
-			t.Errorf("Basic of %q: got %q, %v", secret, c.id, ok)
+		c, err := parseBasic(basic(id, secret).Get("Authorization"))
+		if err != nil || c.id != id || c.secret == nil || c.secret() != secret {
+			t.Errorf("Basic of %q: got %q, %v", secret, c.id, err)
 		}
 	}
 }
@@ -114,6 +116,53 @@ func TestT12_FailedAuthenticationIsOneAnswer(t *testing.T) {
 	}
 }
 
+// The client learns nothing of why, the log all of it, but for what was typed.
+func TestLogTellsFailedAuthenticationsApart(t *testing.T) {
+	t.Parallel()
+	const plusSecret = "base64+secret/0123456789abcdef=="
+	k := newKit(t, func(c *Config) {
+		c.Clients["plus"] = Client{Secret: hashed(t, plusSecret), GrantTypes: []string{clientCredentials}, Audiences: map[string][]string{"orders-api": nil}}
+	})
+	raw := func(joined string) http.Header {
+		return http.Header{"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(joined))}}
+	}
+	for _, row := range []struct {
+		cause string
+		form  url.Values
+		head  http.Header
+	}{
+		{"unknown client", grantOnly(), basic("nobody", plusSecret)},
+		{"unknown client", grantOnly(), raw("nobody:" + plusSecret)},
+		{"wrong secret", grantOnly(), basic("plus", plusSecret+"+")},
+		{"wrong secret", grantOnly(), raw("plus:" + plusSecret + "+")},
+		{"right secret, not encoded: " + encodeFirst, grantOnly(), raw("plus:" + plusSecret)},
+		{"the Basic credentials have a % that begins no escape: " + encodeFirst, grantOnly(), raw("plus:%zz" + plusSecret)},
+		{"the Basic credentials have no colon", grantOnly(), raw(plusSecret)},
+		{"the Basic credentials are not base64", grantOnly(), http.Header{"Authorization": {"Basic " + plusSecret + "!"}}},
+		{"the Authorization field is not Basic", grantOnly(), http.Header{"Authorization": {"Bearer " + plusSecret}}},
+		{"no secret was sent", grantOnly(), nil},
+		{"the client is public and has no secret", grantOnly(), basic("public", plusSecret)},
+		{"client_assertion is not offered", url.Values{"client_assertion": {plusSecret}}, nil},
+	} {
+		before := len(k.log.String())
+		w := k.post(t, row.form, row.head)
+		wantRefusal(t, row.cause, w, 401, "invalid_client")
+		var got struct{ Reason, Error, Address string }
+		if err := json.Unmarshal([]byte(k.log.String()[before:]), &got); err != nil {
+			t.Fatalf("%s: not one line: %v", row.cause, err)
+		}
+		if got.Reason != wrongCredentials || got.Error != row.cause || got.Address != "192.0.2.1" {
+			t.Errorf("%v %v: the log says %+v, want the error %q", row.form, row.head, got, row.cause)
+		}
+		if strings.Contains(w.Body.String(), row.cause) {
+			t.Errorf("the answer tells the cause: %s", w.Body)
+		}
+	}
+	if strings.Contains(k.log.String(), "base64+secret") {
+		t.Error("the log holds the secret")
+	}
+}
+
 // The same timing class: for an unknown id a configured hash is compared with, always the same one for the same id,
 // so that where slow and fast hashes are mixed an unknown id looks like either kind of client.
 func TestT12_UnknownIDCostsWhatAKnownOneCosts(t *testing.T) {
@@ -200,10 +249,10 @@ func FuzzBasic(f *testing.F) {
 		f.Add(seed, "secret "+seed, "Basic "+seed)
 	}
 	f.Fuzz(func(t *testing.T, id, secret, field string) {
-		parseBasic(field)
-		c, ok := parseBasic(basic(id, secret).Get("Authorization"))
-		if !ok || c.id != id || (secret == "") != (c.secret == nil) || (secret != "" && c.secret() != secret) {
-			t.Errorf("Basic of %q and %q: got %q, %v", id, secret, c.id, ok)
+		_, _ = parseBasic(field)
+		c, err := parseBasic(basic(id, secret).Get("Authorization"))
+		if err != nil || c.id != id || (secret == "") != (c.secret == nil) || (secret != "" && c.secret() != secret) {
+			t.Errorf("Basic of %q and %q: got %q, %v", id, secret, c.id, err)
 		}
 	})
 }

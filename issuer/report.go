@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -15,8 +16,10 @@ import (
 // who has not authenticated, but for the name of a configured client.
 type event struct {
 	started time.Time
-	client  string // configured name; empty: unknown
-	grant   *grant // once decided
+	address netip.Addr // of the connection's other end: a proxy's, if there is one; no header is believed
+	traceID string     // empty: not sampled
+	client  string     // configured name; empty: unknown
+	grant   *grant     // once decided
 	keyID   string
 	refused *refusal // nil: issued
 }
@@ -37,6 +40,7 @@ func (i *Issuer) report(ctx context.Context, span trace.Span, e event) {
 	outcome := string(e.outcome())
 	i.issued.Add(ctx, 1, metric.WithAttributes(attribute.String("client", name), attribute.String("outcome", outcome)))
 	if span.IsRecording() {
+		e.traceID = span.SpanContext().TraceID().String()
 		span.SetAttributes(attribute.String("coatcheck.client", name), attribute.String("coatcheck.outcome", outcome))
 	}
 	status, _ := e.outcome().answer()
@@ -57,6 +61,12 @@ func (e event) attributes(name string) []slog.Attr {
 		slog.String("client", name),
 		slog.String("outcome", string(e.outcome())),
 		slog.Float64("duration_ms", float64(time.Since(e.started).Microseconds())/1000),
+	}
+	if e.address.IsValid() {
+		attrs = append(attrs, slog.String("address", e.address.String()))
+	}
+	if e.traceID != "" {
+		attrs = append(attrs, slog.String("trace_id", e.traceID))
 	}
 	if g := e.grant; g != nil {
 		audiences := make([]string, len(g.shares))

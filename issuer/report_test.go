@@ -65,6 +65,7 @@ func TestAuditLine(t *testing.T) {
 		"time": got["time"], "level": "INFO", "msg": "token issued", "client": "shop", "outcome": "issued",
 		"jti": k.swap(t, a.AccessToken).JTI(), "key_id": r.in(active).id, "audiences": []any{"orders-api"},
 		"scope": "orders:read orders:write", "expires": got["expires"], "duration_ms": got["duration_ms"],
+		"address": "192.0.2.1",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("line (-want +got):\n%s", diff)
@@ -79,6 +80,11 @@ func TestSpanOnlyWhenSampled(t *testing.T) {
 		k := newKit(t, func(c *Config) { c.Tracer = provider })
 		k.token(t, shop())
 		got := spans.GetSpans()
+		for _, s := range got {
+			if id := s.SpanContext.TraceID().String(); !strings.Contains(k.log.String(), `"trace_id":"`+id+`"`) {
+				t.Errorf("the log does not name trace %s:\n%s", id, k.log)
+			}
+		}
 		if len(got) != want {
 			t.Errorf("%s: %d spans, want %d", sampler.Description(), len(got), want)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -40,7 +41,8 @@ func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 	ctx, span := i.tracer.Start(ctx, "coatcheck.issue")
 	defer span.End()
 
-	e := event{started: time.Now()}
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // not valid: the listener has no addresses
+	e := event{started: time.Now(), address: peer.Addr().Unmap()}
 	var answer tokenAnswer
 	req, no := parseTokenRequest(w, r)
 	if no == nil {
