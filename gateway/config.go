@@ -46,10 +46,11 @@ type Config struct {
 	RequestTimeout time.Duration       // whole request, streams excepted; default 30 s; beyond it 504, or 408 when the client is the slow one
 	PerClient      float64             // requests a second and client, on this edge; 0: no limit
 	PerClientBurst int                 // default: PerClient rounded up
-	// BadReferencesPerAddress is how many refused references a second one address (a /64 of IPv6) may present; its
-	// next ones get 429 in place of 401. 0 is the default of 20, so that a forgotten field does not switch the brake
-	// off; a negative number does. (In a configuration file 0 is off, and what is left out is the default.) It never
-	// delays a live reference, so a balancer in front that hides all clients behind one address does no harm.
+	// BadReferencesPerAddress is how many references a second that nobody issued (malformed or forged) one address (a
+	// /64 of IPv6) may present; its next ones get 429 in place of 401. 0 is the default of 20, so that a forgotten field
+	// does not switch the brake off; a negative number does. (In a configuration file 0 is off, and what is left out is
+	// the default.) It never delays a live reference, nor the 401 of one that was live, so a balancer in front that hides
+	// all clients behind one address does no harm.
 	BadReferencesPerAddress float64
 	TrustedProxies          []netip.Prefix       // peers whose X-Forwarded-For is believed; empty: none
 	Logger                  *slog.Logger         // nil: discards

@@ -71,7 +71,7 @@ var problems = [...]problem{
 	codeInvalidToken:    {"invalid_token", 401, "Invalid reference", "The reference is not active; get a new one.", invalidToken, ""},
 	codeScope:           {"insufficient_scope", 403, "Insufficient scope", "The reference does not reach this route; get one with the scope that the challenge names.", insufficientScope, ""},
 	codeClientRate:      {"rate_limited", 429, "Too many requests", "This client is over its rate; slow down.", noChallenge, "1"},
-	codeBadReferences:   {"too_many_bad_references", 429, "Too many invalid references", "Stop presenting references that are not active.", noChallenge, "1"},
+	codeBadReferences:   {"too_many_bad_references", 429, "Too many invalid references", "Stop presenting references that this gateway has not issued.", noChallenge, "1"},
 	codeUndecided:       {"temporarily_unavailable", 503, "Temporarily unavailable", "The gateway cannot check references now. Keep yours and try again.", noChallenge, "1"},
 	codeUpstream:        {"upstream_error", 502, "Bad gateway", "The service behind this route cannot be reached or does not answer properly.", noChallenge, ""},
 	codeUpstreamTimeout: {"upstream_timeout", 504, "Gateway timeout", "The service behind this route has not answered in time.", noChallenge, ""},

@@ -49,7 +49,7 @@ func (e *Edge) swap(ctx context.Context, v *visit) *refusal {
 	}
 	v.grant = grant
 	if !now.Before(grant.ExpiresAt()) {
-		return e.inactive(v, string(exchange.ReasonExpired), nil)
+		return e.inactive(v, exchange.ReasonExpired, nil)
 	}
 	share, ok := grant.Share(v.route.Audience)
 	if !ok {
@@ -68,26 +68,28 @@ func (e *Edge) swap(ctx context.Context, v *visit) *refusal {
 // refuseSwap tells "not a live reference" from "cannot tell", which is everything else: a 401 makes clients throw good
 // references away and storm the issuer.
 func (e *Edge) refuseSwap(ctx context.Context, v *visit, err error) *refusal {
-	reason := codeUndecided.problem().name
+	reason := exchange.Reason(codeUndecided.problem().name)
 	if r, ok := errors.AsType[*exchange.Refusal](err); ok {
-		reason = string(r.Reason)
+		reason = r.Reason
 	}
 	switch {
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return &refusal{code: codeClientGone}
 	case errors.Is(err, exchange.ErrUnavailable), !errors.Is(err, exchange.ErrInactive):
-		return &refusal{code: codeUndecided, reason: reason, err: err}
+		return &refusal{code: codeUndecided, reason: string(reason), err: err}
 	}
 	return e.inactive(v, reason, err)
 }
 
 // inactive is the one 401 for every token that is not a live reference, whatever is wrong with it. An address that
-// presents many gets 429 instead; a live reference from there is not delayed.
-func (e *Edge) inactive(v *visit, reason string, err error) *refusal {
-	if !e.badRefs.allow(network(v.caller.addr), time.Now()) {
+// presents many which nobody issued gets 429 instead. One that was issued always gets its 401: clients renew on it, and
+// those who share an address with a forger would stay without. A live reference from there is not delayed either.
+func (e *Edge) inactive(v *visit, reason exchange.Reason, err error) *refusal {
+	invented := reason == exchange.ReasonMalformed || reason == exchange.ReasonForged
+	if invented && !e.badRefs.allow(network(v.caller.addr), time.Now()) {
 		return &refusal{code: codeBadReferences, err: err}
 	}
-	return &refusal{code: codeInvalidToken, reason: reason, err: err}
+	return &refusal{code: codeInvalidToken, reason: string(reason), err: err}
 }
 
 // exposeDecision shows a developer what the edge has decided. jti and names only, but an outsider would learn from
