@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -15,9 +14,6 @@ import (
 
 // tokenType is the `typ` of an access token (RFC 9068 §2.1).
 const tokenType = "at+jwt"
-
-// errTokenTooLarge: a JWT is over its cap, which only the configured claims can cause.
-var errTokenTooLarge = errors.New("issuer: token is too large")
 
 // grant is what has been decided and is about to be signed. All its tokens share jti and times, and so do manifest
 // and record: exp is one value, in whole seconds.
@@ -51,8 +47,9 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 			return exchange.Deposit{}, err
 		}
 		if len(text) > exchange.MaxToken {
-			return exchange.Deposit{}, fmt.Errorf("%w: client %s, audience %s: %d bytes, at most %d: shorten the client's claims",
-				errTokenTooLarge, g.client.id, s.audience, len(text), exchange.MaxToken)
+			// Only the configured claims can be that long.
+			return exchange.Deposit{}, fmt.Errorf("issuer: token is too large: client %s, audience %s: %d bytes, at most %d: shorten the client's claims",
+				g.client.id, s.audience, len(text), exchange.MaxToken)
 		}
 		tokens[s.audience] = exchange.NewToken(text)
 		manifest.Shares[s.audience] = exchange.ManifestShare{Scopes: s.scopes, SHA256: sha256.Sum256([]byte(text))}
