@@ -14,7 +14,7 @@
 // that goes upstream, so that nothing a client sends can remove, replace or read it.
 //
 // What policy matched is what is forwarded, byte for byte: there is one canonical form of host and path, frozen
-// at the door, and everything that has two readings is a 400.
+// at the door, and whatever of them has two readings is a 400.
 //
 // # The order of a request
 //
