@@ -28,19 +28,22 @@ var managed = [...]struct {
 	}},
 	{"`Proxy` becomes HTTP_PROXY in the environment of a CGI program", []string{"Proxy"}},
 	{"where a request comes from is what the edge saw", []string{
-		"Forwarded", "X-Forwarded-", "X-Forwarded", "X-Real-", "X-Client-Ip", "X-Cluster-Client-Ip", "X-Originating-", "X-Remote-",
-		"X-Proxyuser-", "X-Envoy-", "X-Azure-", "X-Arr-", "X-Appengine-", "True-Client-Ip", "Client-Ip", "Cf-", "Fastly-", "Front-End-Https", "X-Scheme", "X-Url-Scheme",
+		"Forwarded", "X-Forwarded-", "X-Forwarded", "X-Forwardedfor", "X-Real-", "X-Client-Ip", "X-Clientip", "X-Cluster-Client-Ip", "X-Custom-Ip-Authorization",
+		"X-Originating-", "X-Remote-", "X-Proxyuser-", "X-Envoy-", "X-Azure-", "X-Arr-", "X-Appengine-", "True-Client-Ip", "Client-Ip", "Cf-", "Fastly-", "Wl-Proxy-", "Front-End-Https", "X-Scheme", "X-Url-Scheme",
 	}},
 	{"what is asked for is what the route table matched", []string{
-		"X-Original-", "X-Rewrite-", "X-Http-Method", "X-Http-Method-", "X-Method-", "X-Http-Host-", "X-Host", "X-Http-Path-", "X-Script-Name", "X-Accel-", "X-Sendfile-",
+		"X-Original-", "X-Rewrite-", "X-Http-Method", "X-Http-Method-", "X-Method-", "X-Http-Host-", "X-Host", "X-Http-Path-",
+		"X-Script-Name", "X-Accel-", "X-Sendfile-", "X-Http-Destinationurl", "X-Override-Url", "Request-Uri",
 	}},
 	{"client certificates are proved by TLS", []string{
-		"Client-Cert", "Client-Cert-", "Ssl-", "X-Ssl-", "X-Tls-", "X-Client-Cert", "X-Client-Cert-", "X-Client-Verify", "X-Client-Dn",
+		"Client-Cert", "Client-Cert-", "Ssl-", "X-Ssl", "X-Ssl-", "X-Tls", "X-Tls-", "X-Client-Cert", "X-Client-Cert-", "X-Client-Verify", "X-Client-Dn",
 	}},
 	{"who is calling is said by the JWT alone", []string{
-		"X-User", "X-User-", "X-Username", "X-Userinfo", "X-Userid", "X-Auth-", "X-Authenticated-", "X-Authorization", "X-Access-Token", "X-Id-Token", "X-Jwt-",
-		"X-Webauth-", "X-Consumer-", "X-Credential-", "X-Anonymous-", "X-Client-Id", "X-Subject", "X-Email", "X-Groups", "X-Role", "X-Roles", "X-Scope", "X-Scopes",
-		"X-Claim-", "X-Claims", "X-Goog-", "X-Amzn-Oidc-", "X-Ms-Client-", "X-Ms-Token-", "X-Pomerium-", "X-Vouch-", "X-Internal-", "Remote-", "Auth-", "Oidc-", "Tailscale-",
+		"X-User", "X-User-", "X-Username", "X-Userinfo", "X-Userid", "X-Auth", "X-Auth-", "X-Authenticated-", "X-Authentik-", "X-Principal",
+		"X-Authorization", "X-Access-Token", "X-Id-Token", "X-Jwt-", "X-Webauth-", "X-Consumer-", "X-Credential-", "X-Anonymous-",
+		"X-Client-Id", "X-Subject", "X-Email", "X-Groups", "X-Role", "X-Roles", "X-Scope", "X-Scopes",
+		"X-Claim-", "X-Claims", "X-Goog-", "X-Amzn-Oidc-", "X-Ms-Client-", "X-Ms-Token-", "X-Pomerium-",
+		"X-Vouch-", "X-Internal-", "X-Hasura-", "Impersonate-", "Remote-", "Auth-", "Oidc-", "Tailscale-",
 	}},
 	{"traces begin at the edge, or outsiders would choose what is sampled", []string{
 		"Traceparent", "Tracestate", "Baggage", "B3", "X-B3-", "X-Cloud-Trace-Context", "X-Amzn-Trace-Id", "X-Datadog-", "Uber-Trace-Id", "Uberctx-", "Sentry-Trace",

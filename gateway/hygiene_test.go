@@ -43,6 +43,8 @@ func TestS1_ManagedNamesNeverPass(t *testing.T) {
 		"Client-Cert", "Client-Cert-Chain", "SSL-Client-Cert", "SSL-Client-S-DN", "X-SSL-Client-Verify", "X-Client-Cert", "X-Forwarded-Client-Cert", "X-User", "X-User-Id", "X-Auth-Request-Email",
 		"X-Authenticated-User", "Remote-User", "Remote-Groups", "X-Webauth-User", "X-Consumer-Custom-Id", "Coatcheck-Decision", "Gateway-Error", "Proxy", "Proxy-Authorization", "Proxy-Connection", "HTTP2-Settings",
 		"Traceparent", "Tracestate", "Baggage", "X-B3-TraceId", "Keep-Alive", "TE", "Upgrade", "X-MS-Client-Principal", "X-Goog-Authenticated-User-Email", "X-Amzn-Oidc-Data", "Early-Data",
+		"Impersonate-User", "Impersonate-Extra-Scopes", "X-Authentik-Username", "WL-Proxy-Client-IP", "WL-Proxy-SSL", "X-Hasura-Role", "X-Auth", "X-Principal", "X-ForwardedFor", "X-ClientIP",
+		"X-Custom-IP-Authorization", "X-SSL", "X-TLS", "X-HTTP-DestinationURL", "X-Override-URL", "Request-URI",
 	}
 	for _, name := range names {
 		for _, spelled := range []string{
