@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -118,6 +119,9 @@ func (b *builder) unreadable(at placed, file, how string, err error) {
 		if _, filled := b.doc.written[at.node]; !filled {
 			command = b.doc.beside(file)
 			mend = "; looked for it at " + command
+			if _, err := os.Stat(filepath.Dir(command)); how != "" && err != nil {
+				how = "mkdir -p " + filepath.Dir(command) + "; " + how
+			}
 		}
 		if how != "" {
 			mend += fmt.Sprintf("; make it with `(umask 077; %s > %s)`", how, command)
