@@ -48,13 +48,13 @@ func loadDev(l *devListeners, secret string) (loaded *configs.Loaded, err error)
 }
 
 // replacer turns the addresses of dev.yaml into those of the listeners.
-func (l *devListeners) replacer() *strings.Replacer {
+func (d *devListeners) replacer() *strings.Replacer {
 	return strings.NewReplacer(
-		"127.0.0.1:8080", l.edge.Addr().String(),
-		"127.0.0.1:8081", l.issuer.Addr().String(),
-		"127.0.0.1:8082", l.metrics.Addr().String(),
-		"127.0.0.1:9000", l.orders.Addr().String(),
-		"127.0.0.1:9001", l.billing.Addr().String(),
+		"127.0.0.1:8080", d.edge.Addr().String(),
+		"127.0.0.1:8081", d.issuer.Addr().String(),
+		"127.0.0.1:8082", d.metrics.Addr().String(),
+		"127.0.0.1:9000", d.orders.Addr().String(),
+		"127.0.0.1:9001", d.billing.Addr().String(),
 	)
 }
 
