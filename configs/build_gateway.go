@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -42,7 +41,7 @@ func (b *builder) gateway(table *routes.Table) *gateway.Config {
 	}
 	for _, text := range b.file.Listen.TrustedProxies {
 		if prefix, err := parsePrefix(text); err == nil {
-			config.TrustedProxies = append(config.TrustedProxies, netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()))
+			config.TrustedProxies = append(config.TrustedProxies, prefix)
 		}
 	}
 	return config

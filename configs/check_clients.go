@@ -105,7 +105,7 @@ func (b *builder) checkClientAudiences(id string, c ClientSection) {
 func (b *builder) checkClaims(id string, c ClientSection) {
 	taken := map[string]bool{}
 	for _, claim := range slices.Sorted(maps.Keys(c.Claims)) {
-		folded := strings.ToLower(claim)
+		folded := strings.ToLower(strings.ToUpper(claim)) // as services may fold it: "ſub" is "sub"
 		key := b.doc.key("clients", id, "claims", claim)
 		switch {
 		case claim == "" || slices.Contains(reservedClaims, folded):

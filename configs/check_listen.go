@@ -93,9 +93,14 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && ip.Unmap().IsLoopback()
 }
 
+// parsePrefix reads an address or a network. IPv4 in IPv6 clothes (::ffff:10.0.0.0/104) is taken out of them.
 func parsePrefix(text string) (netip.Prefix, error) {
 	if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
-		return netip.PrefixFrom(ip, ip.BitLen()), nil
+		return netip.PrefixFrom(ip.Unmap(), ip.Unmap().BitLen()), nil
 	}
-	return netip.ParsePrefix(text)
+	prefix, err := netip.ParsePrefix(text)
+	if ip := prefix.Addr(); err == nil && ip.Is4In6() && prefix.Bits() >= 96 {
+		return netip.PrefixFrom(ip.Unmap(), prefix.Bits()-96), nil
+	}
+	return prefix, err
 }

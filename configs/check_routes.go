@@ -61,6 +61,9 @@ func (b *builder) checkRouteAudience(i int, r RouteSection) {
 		}
 		return
 	}
+	if n := b.doc.find("routes", i, "scopes"); n != nil && n.ShortTag() == "!!null" {
+		b.doc.fault(n, "%s: is empty, so that every grant of the audience would pass; name the scopes that are needed, or write [] if none are", labelOf("routes", i, "scopes"))
+	}
 	if b.doc.find("routes", i, "public") == nil || b.set("routes", i, "public") {
 		b.need("a route names the audience whose JWT goes to the upstream; or write public: true to let everyone through", "routes", i, "audience")
 	}
