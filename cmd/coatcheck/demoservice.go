@@ -49,6 +49,7 @@ func runDemoService(ctx context.Context, f demoFlags, stderr io.Writer) error {
 		return err
 	}
 	defer sink.Flush()
+	muffle(log)
 	ctx, stop := untilSignalled(ctx, sink.Flush)
 	defer stop()
 	listener, err := bind(ctx, f.name, f.addr)

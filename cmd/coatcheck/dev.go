@@ -71,6 +71,7 @@ func dev(ctx context.Context, first int, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	muffle(log)
 	ctx, stop := untilSignalled(ctx, sink.Flush)
 	defer stop()
 	p, err := start(ctx, loaded, log)

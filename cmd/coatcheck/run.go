@@ -58,6 +58,7 @@ func run(ctx context.Context, f runFlags, stderr io.Writer) error {
 		return err
 	}
 	defer sink.Flush()
+	muffle(log)
 	ctx, stop := untilSignalled(ctx, sink.Flush)
 	defer stop()
 	for _, w := range loaded.Warnings {
