@@ -4,7 +4,6 @@ TAGS  := -tags nomsgpack
 PKG   ?= ./...
 TOOL  := $(GO) -C tools tool
 ROUNDS ?= 3
-export GOFLAGS ?= -buildvcs=false
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check check-long lint fmt generate bench fuzz lab quickstart setup clean
