@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 
@@ -94,11 +95,15 @@ func (p *process) open(ctx context.Context, l *configs.Loaded, profiles bool) ([
 		return nil, &exitError{exitUsage, fmt.Errorf(
 			"--unsafe-expose-pprof-on-metrics: listen.metrics is %q, not on loopback; set it to 127.0.0.1:PORT", l.Listen.Metrics)}
 	}
+	var trusted []netip.Prefix
+	if l.Gateway != nil {
+		trusted = l.Gateway.TrustedProxies
+	}
 	wanted := []struct {
 		addr string
 		service
 	}{
-		{l.Listen.Gateway, service{name: "gateway", handler: p.edge, tls: l.TLS, streams: true}},
+		{l.Listen.Gateway, service{name: "gateway", handler: p.edge, tls: l.TLS, streams: true, trusted: trusted}},
 		{l.Listen.Issuer, service{name: "issuer", handler: p.issuer, tls: l.TLS}},
 		{l.Listen.Metrics, service{name: "metrics", handler: p.ops(profiles), last: true}},
 	}

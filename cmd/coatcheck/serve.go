@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/coatcheck/coatcheck/gateway"
@@ -30,9 +31,10 @@ type service struct {
 	name     string
 	listener net.Listener
 	handler  http.Handler
-	tls      *tls.Config // nil: plain HTTP
-	streams  bool        // bounds bodies and answers itself, because they may be streams
-	last     bool        // stops after all others, so that /readyz still says why while they drain
+	tls      *tls.Config    // nil: plain HTTP
+	trusted  []netip.Prefix // peers that may hold any number of connections
+	streams  bool           // bounds bodies and answers itself, because they may be streams
+	last     bool           // stops after all others, so that /readyz still says why while they drain
 }
 
 func (s service) server(log *slog.Logger) *http.Server {
@@ -74,7 +76,7 @@ func serve(ctx context.Context, log *slog.Logger, draining func(), services []se
 }
 
 func accept(srv *http.Server, s service) error {
-	listener := capped(s.listener)
+	listener := capped(perPeer(s.listener, s.trusted))
 	var err error
 	if s.tls != nil {
 		err = srv.ServeTLS(listener, "", "")
