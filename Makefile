@@ -59,8 +59,8 @@ lab: build ## Load lab: the edge beside nginx and nginx + Lua, interleaved (inst
 quickstart: ## Run the README's quick start for real
 	@tools/quickstart.sh
 
-setup: ## Install what the tests need (redis-server) through the system's package manager
-	@tools/setup.sh redis-server
+setup: ## Install what the tests need (redis-server, curl, openssl) through the system's package manager
+	@tools/setup.sh redis-server curl openssl
 
 clean: ## Remove what was built
 	rm -rf bin benchmarks/run
