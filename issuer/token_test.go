@@ -100,7 +100,7 @@ func TestT11_TheAnswerTellsTheTruth(t *testing.T) {
 		if got := time.Duration(a.ExpiresIn) * time.Second; got > high || got <= low-time.Second {
 			t.Errorf("%s: expires_in %v, but the reference lives for another %v", row.name, got, high)
 		}
-		if high > row.life || high <= row.life-time.Second {
+		if low > row.life || high <= row.life-time.Second {
 			t.Errorf("%s: the reference lives for %v, want %v in whole seconds", row.name, high, row.life)
 		}
 		claims := k.verified(t, k.jwt(t, a.AccessToken, "orders-api"), "orders-api")
