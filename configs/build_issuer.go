@@ -19,6 +19,9 @@ func (b *builder) issuer() *issuer.Config {
 		Audiences:   map[string]issuer.Audience{},
 		Clients:     map[string]issuer.Client{},
 	}
+	if file := b.file.Keys.RingFile; file != "" {
+		config.RingFile = b.doc.beside(file)
+	}
 	for name, a := range b.file.Audiences {
 		config.Audiences[name] = issuer.Audience{Scopes: a.Scopes, Resource: a.Resource}
 	}

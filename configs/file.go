@@ -104,6 +104,10 @@ type KeysSection struct {
 	// File of the key-encryption keys, under which the key ring lies in the store: one standard base64 key of 32 bytes a
 	// line, the first seals, all open. Read by issuers only, who require it. Losing it loses the signing keys.
 	EncryptionKeyFile string `yaml:"encryption_key_file"`
+	// File in which an issuer keeps its own sealed copy of the newest key ring: after a restart too it then refuses an
+	// older one that somebody put back, and gives a store that lost its data its ring again. One for each issuer, in a
+	// folder that it may write. Default: none; a restarted issuer believes the store.
+	RingFile string `yaml:"ring_file"`
 	// Where an edge fetches the public keys. Default: what the issuer's metadata says.
 	JWKSURL string `yaml:"jwks_url"`
 	// File with the public keys (a JWKS), instead of fetching them. Someone must then replace it at each rotation.

@@ -22,6 +22,8 @@ import (
 //	a ring            | a ring of another beginning        | refused: somebody began anew after a loss
 //	either            | something that does not open       | refused
 //
+// An issuer that has just started holds what its ring file kept, or nothing where it keeps none.
+//
 // What is later, the sealed generation says. The store's version cannot: it begins again when the store has lost its
 // data. It is for compare-and-swap, and it is associated data, so that no blob opens under another version.
 //
@@ -42,13 +44,34 @@ func (k *keeper) look(ctx context.Context) error {
 	defer cancel()
 	have := k.kept.Load()
 	asked := time.Now()
-	r, err := k.agree(ctx, have.ring)
+	r, err := k.settle(ctx, have.ring)
 	if err != nil {
 		k.kept.Store(&kept{ring: have.ring, asked: have.asked, err: err})
 		return err
 	}
 	k.kept.Store(&kept{ring: r, asked: asked})
 	return nil
+}
+
+// settle agrees with the store, and keeps a ring that is new here before it is used.
+func (k *keeper) settle(ctx context.Context, held *ring) (*ring, error) {
+	ours := held
+	if held == nil {
+		var err error
+		if ours, err = k.file.load(); err != nil {
+			return nil, err
+		}
+	}
+	r, err := k.agree(ctx, ours)
+	if err != nil {
+		return nil, err
+	}
+	if ours == nil || r.generation != ours.generation {
+		if err := k.file.save(r); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // agree is the table above. It returns the ring that the store holds in the end; ours is nil when there is none yet.
@@ -91,10 +114,10 @@ func (r *ring) refused(ours *ring) error {
 	case !r.sameBeginning(ours):
 		return fmt.Errorf("issuer: the store holds a key ring of another beginning (generation %d) than this issuer's (generation %d): "+
 			"the store lost its data, and another issuer began anew before this one could write its ring back; "+
-			"restart this issuer to go on with the new one", r.generation, ours.generation)
+			"restart this issuer, without its ring file, to go on with the new one", r.generation, ours.generation)
 	case r.generation == ours.generation && !r.sameKeys(ours):
 		return fmt.Errorf("issuer: the store holds other keys of generation %d than this issuer: the key ring was turned twice "+
-			"while the store lost its data; restart this issuer to go on with the store's", r.generation)
+			"while the store lost its data; restart this issuer, without its ring file, to go on with the store's", r.generation)
 	}
 	return nil
 }

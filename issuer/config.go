@@ -26,6 +26,9 @@ type Config struct {
 	Sealing *SealingKeys
 	// State holds the sealed key ring; all issuers of one system share it. Required.
 	State StateStore
+	// RingFile is where this issuer keeps its own sealed copy of the newest key ring, so that after a restart too it
+	// refuses an older one; one file for each issuer, in a folder that it may write. Empty: it remembers nothing.
+	RingFile string
 	// Depositor makes references and stores what they stand for. Required.
 	Depositor *exchange.Depositor
 	// TTL is the life of references and their JWTs, whole seconds. Default 10 minutes. It must not exceed the

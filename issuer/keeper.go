@@ -33,6 +33,7 @@ type keeper struct {
 	life        time.Duration // of the longest-lived tokens that this issuer mints
 	rotateEvery time.Duration
 	logger      *slog.Logger
+	file        ringFile
 	kept        atomic.Pointer[kept] // written by run only; swapped whole
 }
 
@@ -44,7 +45,8 @@ type kept struct {
 }
 
 func newKeeper(c Config, life time.Duration) *keeper {
-	k := &keeper{state: c.State, sealing: c.Sealing, life: life, rotateEvery: c.RotateEvery, logger: c.Logger}
+	k := &keeper{state: c.State, sealing: c.Sealing, life: life, rotateEvery: c.RotateEvery, logger: c.Logger,
+		file: ringFile{c.RingFile, c.Sealing}}
 	k.kept.Store(&kept{err: errNoRing})
 	return k
 }
