@@ -45,8 +45,10 @@ type kept struct {
 }
 
 func newKeeper(c Config, life time.Duration) *keeper {
-	k := &keeper{state: c.State, sealing: c.Sealing, life: life, rotateEvery: c.RotateEvery, logger: c.Logger,
-		file: ringFile{c.RingFile, c.Sealing}}
+	k := &keeper{
+		state: c.State, sealing: c.Sealing, life: life, rotateEvery: c.RotateEvery, logger: c.Logger,
+		file: ringFile{c.RingFile, c.Sealing},
+	}
 	k.kept.Store(&kept{err: errNoRing})
 	return k
 }
