@@ -19,6 +19,7 @@ block() { awk -v mark="<!-- quickstart: $1 -->" '$0==mark {seen=1; next} seen &&
 
 # launch NAME MARK starts a block of the README in a process group of its own and waits until it prints MARK.
 launch() {
+  : >"$tmp/$1.log"
   set -m
   bash -c "$(block "$1")" >"$tmp/$1.log" 2>&1 &
   group=$!
