@@ -120,7 +120,7 @@ func (i *Issuer) deposit(ctx context.Context, r *ring, reference exchange.Refere
 	case err == nil:
 		return nil
 	case errors.Is(err, exchange.ErrQuota):
-		// The store frees places in buckets of a 32nd of a grant's life.
+		// The store frees places in buckets of a 16th of a grant's life at most; half of that is worth a try.
 		return &refusal{outcome: quotaReached, why: "this client has as many live tokens as it may have", retry: max(time.Second, g.client.ttl/32)}
 	case errors.Is(err, exchange.ErrUnavailable):
 		return unavailableNow("the store is not available", err)

@@ -56,6 +56,6 @@ func runDemoService(ctx context.Context, f demoFlags, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	go sink.Run(ctx)
+	defer sink.Start(ctx)()
 	return serve(ctx, log, func() {}, []service{{name: f.name, listener: listener, handler: handler}})
 }

@@ -96,10 +96,8 @@ func dev(ctx context.Context, first int, stdout, stderr io.Writer) error {
 		stop()
 	}
 	// From here on lines may be logged at leisure; the banner has come first.
-	go sink.Run(ctx)
-	err = errors.Join(hello, <-done, state.remove())
-	sink.Flush()
-	return err
+	defer sink.Start(ctx)()
+	return errors.Join(hello, <-done, state.remove())
 }
 
 // devServices are the listeners of one process that is a whole deployment. The edge stops first: what it still has in

@@ -82,6 +82,17 @@ func (s *logSink) Run(ctx context.Context) {
 	}
 }
 
+// Start runs the sink in the background until stop is called, which flushes once more. The end of ctx does not stop it:
+// what is said while the process drains goes out too.
+func (s *logSink) Start(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	go s.Run(ctx)
+	return func() {
+		cancel()
+		s.Flush()
+	}
+}
+
 // Flush writes what waits, and first the number of lines that were lost before it.
 func (s *logSink) Flush() {
 	s.writing.Lock()

@@ -73,9 +73,7 @@ func run(ctx context.Context, f runFlags, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	flushing, done := context.WithCancel(context.WithoutCancel(ctx))
-	defer done()
-	go sink.Run(flushing)
+	defer sink.Start(ctx)()
 	return p.Run(ctx, services)
 }
 
