@@ -28,12 +28,14 @@ var arrows = map[string][]string{
 	// the verifier's adapters
 	"verifier/ginverifier": {"verifier"},
 	// the cores
-	"exchange": {"verifier", "store"},
+	"revocation": {"store"},
+	"exchange":   {"revocation", "verifier", "store"},
 	// the rooms
 	"gateway": {"exchange", "routes"},
-	"issuer":  {"exchange", "verifier"},
+	"issuer":  {"exchange", "revocation", "verifier"},
+	"admin":   {}, // rooms hand it their handlers
 	// the desk
-	"configs": {"gateway", "issuer", "exchange", "routes", "verifier", "store"},
+	"configs": {"gateway", "issuer", "exchange", "revocation", "routes", "verifier", "store"},
 	// the door
 	"cmd/coatcheck": {"*"},
 	// kits for tests

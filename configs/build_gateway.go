@@ -71,7 +71,6 @@ func (b *builder) exchange(stamper *exchange.Stamper) *exchange.Config {
 		Issuer:     b.file.Issuer,
 		Stamper:    stamper,
 		CacheBytes: int64(b.file.Cache.Size),
-		Lease:      or(b.file.Revocation.Lease, 0),
 	}
 }
 

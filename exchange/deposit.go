@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 )
 
@@ -32,6 +33,8 @@ type Deposit struct {
 	ExpiresAt time.Time // the manifest's exp
 	KeyID     string
 	Handles   Handles
+	// Since is what Depositor.Since gave before anything was looked at that this grant rests on.
+	Since     Since
 	MaxGrants int64 // of this client; 0: default 10,000
 	MaxBytes  int64 // of this client; 0: default 40 MiB
 }
@@ -43,7 +46,15 @@ type Depositor struct {
 }
 
 // NewDepositor returns a Depositor that stamps and seals with the first key of s.
-func NewDepositor(s *Stamper, w RecordWriter) *Depositor { return &Depositor{stamper: s, records: w} }
+func NewDepositor(s *Stamper, w RecordWriter, log *revocation.Follower) *Depositor {
+	return &Depositor{stamper: s, records: w}
+}
+
+// Since is a moment in the revocation log, of all shards: what was revoked after it refuses the deposit.
+type Since struct{}
+
+// Since is the moment up to which this process has read the log. It does not block.
+func (d *Depositor) Since() Since { panic("contract") }
 
 // Reference makes the next reference; its JTI goes into the JWTs before they are deposited.
 func (d *Depositor) Reference() Reference { return d.stamper.New() }

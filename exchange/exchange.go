@@ -9,6 +9,7 @@ import (
 	"time"
 	"unique"
 
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/verifier"
 	"go.opentelemetry.io/otel/metric"
@@ -28,8 +29,8 @@ type Config struct {
 	Records    RecordReader       // required
 	Keys       verifier.KeySource // required
 	CacheBytes int64              // default 64 MiB; counts what entries really hold
-	// Lease is how long an answer of the store may be used, counted from the monotonic time of asking; default 500 ms.
-	Lease  time.Duration
+	// Log is what allows the cache: without a lease from it the store is asked for each request. Required.
+	Log    *revocation.Follower
 	Logger *slog.Logger         // nil: discards
 	Meter  metric.MeterProvider // nil: none. coatcheck_cache_entries, _bytes, _evictions_total
 }
@@ -59,14 +60,11 @@ func New(c Config) (*Exchange, error) {
 		return nil, errors.New("exchange: Config.Issuer is empty: want the exact iss of manifests")
 	case c.Stamper == nil || c.Records == nil || c.Keys == nil:
 		return nil, errors.New("exchange: Config.Stamper, Records and Keys are required")
-	case c.CacheBytes < 0 || c.Lease < 0:
-		return nil, errors.New("exchange: Config.CacheBytes and Lease cannot be negative")
+	case c.CacheBytes < 0:
+		return nil, errors.New("exchange: Config.CacheBytes cannot be negative")
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = 64 << 20
-	}
-	if c.Lease == 0 {
-		c.Lease = 500 * time.Millisecond
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -86,7 +84,7 @@ func New(c Config) (*Exchange, error) {
 		stamper: c.Stamper,
 		records: c.Records,
 		keys:    c.Keys,
-		lease:   c.Lease,
+		lease:   500 * time.Millisecond, // contract: of the answer
 		log:     c.Logger,
 		start:   time.Now(),
 		hide:    newMAC(key),
@@ -119,7 +117,12 @@ var errLate = errors.New("the answer of the store came later than its lease allo
 // The order is: form, tag and age (Parse), expiry and lease of a cached answer, remembered absence, the store. Expiry
 // is that of the signed manifest and is checked every time; a lease that has passed is never stretched, whatever the
 // store says.
-func (x *Exchange) Swap(ctx context.Context, raw string) (*Grant, Source, error) {
+func (x *Exchange) Swap(ctx context.Context, raw string, _ Freshness) (Pass, Source, error) {
+	g, source, err := x.swap(ctx, raw)
+	return Pass{grant: g}, source, err
+}
+
+func (x *Exchange) swap(ctx context.Context, raw string) (*Grant, Source, error) {
 	now := time.Now()
 	r, err := x.stamper.parse(raw, now)
 	if err != nil {

@@ -10,6 +10,8 @@ var (
 	ErrUnavailable = errors.New("exchange: cannot decide now")
 	// ErrQuota: the client is at its quota. 429 for that client.
 	ErrQuota = errors.New("exchange: client is at its quota")
+	// ErrRevoked: what the grant rests on was revoked while it was being made. 503: a new attempt decides anew.
+	ErrRevoked = errors.New("exchange: revoked meanwhile")
 	// ErrTooLarge: a JWT is over MaxToken or the record over its cap.
 	ErrTooLarge = errors.New("exchange: grant is too large")
 )

@@ -23,8 +23,8 @@ import (
 // Swapper is what the edge needs of package exchange.
 type Swapper interface {
 	// Swap finds the live grant behind a presented string; errors are *exchange.Refusal. Safe for concurrent use.
-	// It may block for one bounded question to the store, and honours ctx.
-	Swap(ctx context.Context, raw string) (*exchange.Grant, exchange.Source, error)
+	// It may block for one bounded question to the store, and honours ctx. The decision is the Pass's.
+	Swap(ctx context.Context, raw string, f exchange.Freshness) (exchange.Pass, exchange.Source, error)
 }
 
 // Upstream is the service behind a route.

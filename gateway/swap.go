@@ -40,13 +40,14 @@ func (e *Edge) decide(ctx context.Context, v *visit) *refusal {
 // anew each time: an answer for one route never serves another.
 func (e *Edge) swap(ctx context.Context, v *visit) *refusal {
 	began := time.Now()
-	grant, source, err := e.swapper.Swap(ctx, v.presented.raw)
+	pass, source, err := e.swapper.Swap(ctx, v.presented.raw, exchange.Leased)
 	now := time.Now()
 	v.presented = presented{} // nobody needs it any more
 	v.source, v.swapTook = source, now.Sub(began)
 	if err != nil {
 		return e.refuseSwap(ctx, v, err)
 	}
+	grant := pass.Grant()
 	v.grant = grant
 	if !now.Before(grant.ExpiresAt()) {
 		return e.inactive(v, exchange.ReasonExpired, nil)

@@ -31,6 +31,10 @@ type Config struct {
 	RingFile string
 	// Depositor makes references and stores what they stand for. Required.
 	Depositor *exchange.Depositor
+	// Revoker, Grants and Listing serve /oauth2/revoke and the admin API. Required.
+	Revoker Revoker
+	Grants  Grants
+	Listing Listing
 	// TTL is the life of references and their JWTs, whole seconds. Default 10 minutes. It must not exceed the
 	// longest life that the stamper was told, or edges refuse references that are still alive.
 	TTL time.Duration

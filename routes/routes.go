@@ -34,6 +34,7 @@ type Route struct {
 	Public      bool     // no credentials asked for, none forwarded
 	StripPrefix string   // whole literal segments that Match begins with, taken off the path before it is forwarded
 	WebSocket   bool     // lets Upgrade: websocket pass; no other upgrade ever does
+	Strict      bool     // freshness: strict; the store is asked for each request, no cache answers
 	Source      string   // file:line:column, for messages; may be empty
 }
 

@@ -81,6 +81,16 @@ type Record struct {
 	Client    string    // opaque handle; quotas are counted by it
 	Family    string    // opaque handle shared by everything derived from one grant
 	Subject   string    // opaque handle
+	// Since is the position of the record's shard that the issuer knew before it looked at anything that this grant
+	// rests on, and Since.Incarnation that shard's: what was revoked after it refuses the record (ErrRevoked). One of
+	// another incarnation counts as the beginning, so it can refuse too much and never too little.
+	Since Since
+}
+
+// Since is a position without its id, and the incarnation that it belongs to.
+type Since struct {
+	Seq         uint64
+	Incarnation string
 }
 
 // Taken is the answer of Take.
@@ -89,7 +99,10 @@ type Taken struct {
 	// Seq and Incarnation are the shard's position when the answer was given. A cache keeps an answer only
 	// if it has not applied a later position of the same incarnation meanwhile.
 	Seq uint64
-	// Incarnation is a random name of the shard's head, made when the first record is written. An emptied
-	// store (FLUSHALL, a restart without data) gets another, so that its small seq is not taken for an old one.
+	// Incarnation is a random name that the shard gets each time it is opened. A store that was emptied, restored or
+	// promoted gets another, so that its seq is not taken for one of before.
 	Incarnation string
+	Shard       int
+	// Lease is how long this answer may be used, from the monotonic time of asking.
+	Lease time.Duration
 }

@@ -62,7 +62,7 @@ func openStore(c configs.StoreChoice, tel *telemetry) (store.Backend, error) {
 func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 	c := *l.Issuer // a copy: what was loaded stays as it was loaded
 	c.State = p.store
-	c.Depositor = exchange.NewDepositor(l.Stamper, p.store)
+	c.Depositor = exchange.NewDepositor(l.Stamper, p.store, nil)
 	c.Logger, c.Meter, c.Tracer = p.log, p.tel.meter, p.tel.issuer
 	i, err := issuer.New(c)
 	if err != nil {
