@@ -17,6 +17,7 @@ func (b *builder) build() *Loaded {
 		TLS:       b.listenerTLS(),
 		Store:     b.store(),
 		Stamper:   b.stamper(),
+		Follower:  b.follower(),
 		Telemetry: b.telemetry(),
 	}
 	table := b.table() // an issuer checks the routes too: one file serves both halves
@@ -28,6 +29,8 @@ func (b *builder) build() *Loaded {
 	if b.role.issuer() {
 		l.Listen.Issuer = b.file.Listen.Issuer
 		l.Issuer = b.issuer()
+		l.Listen.Admin, l.AdminTokens = b.admin(), b.adminTokens()
+		l.Revoker, l.Journal = b.revoker(), b.journal()
 	}
 	return l
 }

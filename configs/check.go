@@ -23,6 +23,8 @@ func (b *builder) check() {
 	b.checkIssuer()
 	b.checkStore()
 	b.checkTokens()
+	b.checkRevocation()
+	b.checkAdmin()
 	b.checkAudiences()
 	b.checkUpstreams()
 	b.checkRoutes()

@@ -30,7 +30,7 @@ func (b *builder) checkClients() {
 			continue
 		}
 		b.checkSecret("secret", "clients", id)
-		b.checkCredential(id)
+		b.checkOneOf("secret", "clients", id)
 		b.checkGrantTypes(id, c)
 		b.checkClientAudiences(id, c)
 		b.checkClaims(id, c)
@@ -42,25 +42,6 @@ func (b *builder) checkClients() {
 		}
 		if path := []any{"clients", id, "max_bytes"}; b.set(path...) && c.MaxBytes < exchange.MaxRecord {
 			b.faultAt(path, "is smaller than one grant can be; use 32KiB or more")
-		}
-	}
-}
-
-// checkCredential: exactly one way to prove who it is. Two would leave open which one counts.
-func (b *builder) checkCredential(id string) {
-	var found []string
-	for _, key := range []string{"secret", "secret_file", "secret_hash"} { // checkSecret has looked at the first two together
-		if b.doc.find("clients", id, key) != nil {
-			found = append(found, key)
-		}
-	}
-	switch len(found) {
-	case 0:
-		b.doc.fault(b.doc.key("clients", id), "clients.%s has no secret: give it a secret_file (`%s`), or a secret_hash", word(id), makeSecret)
-	case 1:
-	default:
-		if last := len(found) - 1; found[last] == "secret_hash" {
-			b.doc.fault(b.doc.key("clients", id, "secret_hash"), "clients.%s: %s are both set; keep one", word(id), strings.Join(found[last-1:], " and "))
 		}
 	}
 }

@@ -20,7 +20,7 @@ func (b *builder) checkListen() {
 		b.need("it is where clients fetch references, such as \":8081\"", "listen", "issuer")
 	}
 	taken := map[string]string{}
-	for _, one := range []struct{ name, address string }{{"gateway", l.Gateway}, {"issuer", l.Issuer}, {"metrics", l.Metrics}} {
+	for _, one := range []struct{ name, address string }{{"gateway", l.Gateway}, {"issuer", l.Issuer}, {"metrics", l.Metrics}, {"admin", l.Admin}} {
 		if !b.set("listen", one.name) {
 			continue
 		}
@@ -46,6 +46,9 @@ func (b *builder) checkListen() {
 
 func (b *builder) checkAddress(name, address string) {
 	path := []any{"listen", name}
+	if name == "admin" && isSocket(address) {
+		return
+	}
 	host, port, err := net.SplitHostPort(address)
 	if _, numeric := strconv.ParseUint(port, 10, 16); err != nil || numeric != nil {
 		b.faultAt(path, "%q is not host:port; write 127.0.0.1:8080, or :8080 for every interface", b.shown(path...))
@@ -53,7 +56,11 @@ func (b *builder) checkAddress(name, address string) {
 	}
 	// No credential ever passes the metrics listener.
 	if name != "metrics" && !loopback(host) && b.doc.find("tls") == nil && !b.file.InsecurePlaintext {
-		b.faultAt(path, "plain HTTP beyond loopback shows every reference to the network; set tls, listen on 127.0.0.1, %s", plaintextMend)
+		what := "every reference"
+		if name == "admin" {
+			what = "the admin token"
+		}
+		b.faultAt(path, "plain HTTP beyond loopback shows %s to the network; set tls, listen on 127.0.0.1, %s", what, plaintextMend)
 	}
 }
 

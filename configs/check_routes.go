@@ -41,6 +41,7 @@ func (b *builder) checkRoutes() {
 		if at, ok := b.placed("routes", i, "upstream"); ok && !b.hasUpstream(r.Upstream) {
 			b.doc.fault(at.node, "%s: there is no upstream %q%s", at.label, at.shown, didYouMean(r.Upstream, slices.Collect(maps.Keys(b.file.Upstreams))))
 		}
+		b.checkChoice(r.Freshness, []string{"leased", "strict"}, "routes", i, "freshness")
 		b.checkRouteAudience(i, r)
 	}
 }
@@ -54,7 +55,7 @@ func (b *builder) hasUpstream(name string) bool {
 func (b *builder) checkRouteAudience(i int, r RouteSection) {
 	audience, given := b.placed("routes", i, "audience")
 	if r.Public {
-		for _, key := range []string{"audience", "scopes"} {
+		for _, key := range []string{"audience", "scopes", "freshness"} {
 			if at, ok := b.placed("routes", i, key); ok {
 				b.doc.fault(at.node, "%s: a public route asks for nothing, so %s would protect nothing; remove it, or public: true", at.label, key)
 			}

@@ -8,7 +8,6 @@ import (
 
 const (
 	defaultTTL    = 10 * time.Minute
-	maxLease      = time.Minute
 	leastRotation = time.Hour
 	defaultRotate = 30 * 24 * time.Hour
 )
@@ -30,9 +29,6 @@ func (b *builder) checkTokens() {
 		b.need("without stamp keys no reference of ours is known; make one with `"+makeKey+"`", "tokens", "stamp_keys_file")
 	}
 	b.checkKeys()
-	if lease := b.file.Revocation.Lease; lease != nil && b.set("revocation", "lease") && (*lease <= 0 || time.Duration(*lease) > maxLease) {
-		b.faultAt([]any{"revocation", "lease"}, "must be above 0 and at most 60s, such as 500ms; a deleted grant works for that much longer")
-	}
 }
 
 func (b *builder) checkKeys() {

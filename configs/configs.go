@@ -4,11 +4,11 @@
 // Load promises:
 //
 //   - Strict. Unknown and duplicate keys, wrong types, second documents, anchors and tags are faults. A key that this
-//     version does not enforce is refused by name, unless ignoring it weakens nothing; then it is a warning that says why.
+//     version does not enforce is refused by name.
 //   - Whole. Every fault of a file is found in one run, and each is one line `file:line:column: what` with its mend.
 //     Only what makes the tree unreadable (broken YAML, another version) ends the search early.
 //   - Frugal. A process opens only the secret files that its role uses: stamp keys, the password of Redis and the
-//     listener's key for both halves, the key-encryption keys and client secrets for issuers alone.
+//     listener's key for both halves, the key-encryption keys, client secrets and admin tokens for issuers alone.
 //   - Silent about secrets. No fault, warning or printed value contains what a secret file or a placeholder brought in.
 //
 // # Where values come from
@@ -41,6 +41,7 @@ import (
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/coatcheck/coatcheck/issuer"
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/verifier"
 )
@@ -58,7 +59,7 @@ const (
 func (r Role) gateway() bool { return r != RoleIssuer }
 func (r Role) issuer() bool  { return r != RoleGateway }
 
-// Listen says where each listener binds; an empty address: not opened.
+// Listen says where each listener binds; an empty address: not opened. Admin may be the path of a unix socket.
 type Listen struct{ Gateway, Issuer, Metrics, Admin string }
 
 // StoreChoice is memory, or a Redis.
@@ -79,18 +80,24 @@ type Telemetry struct {
 // Loaded holds the rooms' own Config values. What only a running process has (stores, loggers, meters,
 // the swapper, the depositor) is left nil for the door to fill in. A room that the role does not run is nil.
 type Loaded struct {
-	Role      Role
-	Listen    Listen
-	TLS       *tls.Config // of the gateway and issuer listeners; nil: plain HTTP
-	Store     StoreChoice
-	Gateway   *gateway.Config    // Table, Upstreams, limits
-	Exchange  *exchange.Config   // Issuer, Stamper, Lease
-	Keys      verifier.KeySource // jwks_file; nil: fetch per JWKS (or, with role all, the issuer in this process)
-	JWKS      verifier.JWKSConfig
-	Issuer    *issuer.Config    // everything but State, Depositor, Logger, Meter, Tracer
-	Stamper   *exchange.Stamper // for issuer and edge
-	Telemetry Telemetry
-	Warnings  []Fault // what loads and is probably not meant, or has no effect in this version
+	Role     Role
+	Listen   Listen
+	TLS      *tls.Config // of the gateway and issuer listeners; nil: plain HTTP. Of the admin listener beyond loopback
+	Store    StoreChoice
+	Gateway  *gateway.Config    // Table, Upstreams, limits
+	Exchange *exchange.Config   // Issuer, Stamper, CacheBytes
+	Keys     verifier.KeySource // jwks_file; nil: fetch per JWKS (or, with role all, the issuer in this process)
+	JWKS     verifier.JWKSConfig
+	Issuer   *issuer.Config // everything but State, Depositor, Revoker, Grants, Listing, Logger, Meter, Tracer
+	// Follower is for every role, since an issuer follows the log too: StreamGrace.
+	Follower revocation.FollowerConfig
+	// Revoker: everything but Shards and Journal, which is the path of the latter; empty: it is kept in memory.
+	Revoker     *revocation.RevokerConfig
+	Journal     string
+	AdminTokens []AdminToken      // none without an issuer
+	Stamper     *exchange.Stamper // for issuer and edge
+	Telemetry   Telemetry
+	Warnings    []Fault // what loads and is probably not meant, or has no effect in this version
 }
 
 // String names what was loaded and prints nothing of it: claims and addresses are nobody's business in a log.
@@ -139,7 +146,6 @@ func (d *document) load(data []byte, role Role, lookup func(string) (string, boo
 	}
 	b := &builder{doc: d, role: role}
 	d.decode(d.root, reflect.ValueOf(&b.file).Elem(), "")
-	d.warnInert()
 	b.check()
 	return b.build()
 }

@@ -35,6 +35,8 @@ func secrets(t testing.TB) string {
 		"coatcheck_stamp": key("s") + "\n",
 		"shop":            "client-secret-client-secret\n",
 		"partner_shop":    "client-secret-client-secret\n",
+		"coatcheck_admin": "admin-canary-admin-canary-admin-canary\n",
+		"admin":           "admin-canary-admin-canary-admin-canary\n",
 		"lab-secret":      "client-secret-client-secret\n",
 		"redis_password":  "redis-password\n",
 		"tls.crt":         cert,

@@ -14,7 +14,7 @@ import (
 var placeholder = regexp.MustCompile(`\$?\$\{[^{}]*\}?`)
 
 // secretKeys are the keys whose values are secrets.
-var secretKeys = []string{"password", "encryption_key", "stamp_keys", "secret"}
+var secretKeys = []string{"password", "encryption_key", "stamp_keys", "secret", "token"}
 
 // expander fills the placeholders of one file.
 type expander struct {
@@ -24,7 +24,7 @@ type expander struct {
 }
 
 // expand fills every value below n. A process opens only what its role uses: a gateway leaves the placeholders
-// of clients alone, so their secrets need not be where it runs. key is the nearest key above n.
+// of clients and operators alone, so their secrets need not be where it runs. key is the nearest key above n.
 func (x *expander) expand(n *yaml.Node, key string, unused bool) {
 	if n.Kind == yaml.ScalarNode {
 		x.scalar(n, key, unused)
@@ -36,7 +36,7 @@ func (x *expander) expand(n *yaml.Node, key string, unused bool) {
 				continue
 			}
 			key = n.Content[i-1].Value
-			x.expand(c, key, unused || n == x.root && x.role == RoleGateway && key == "clients")
+			x.expand(c, key, unused || n == x.root && x.role == RoleGateway && (key == "clients" || key == "admin"))
 			continue
 		}
 		x.expand(c, key, unused)

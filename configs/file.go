@@ -23,8 +23,10 @@ type File struct {
 	Keys KeysSection `yaml:"keys"`
 	// The references that clients hold.
 	Tokens TokensSection `yaml:"tokens"`
-	// How quickly an edge notices that a grant has ended.
+	// How grants end early: the bound, and who keeps the record of what was revoked.
 	Revocation RevocationSection `yaml:"revocation"`
+	// Who may use the admin API.
+	Admin AdminSection `yaml:"admin"`
 	// The services that accept our JWTs, by the `aud` that they verify.
 	Audiences map[string]AudienceSection `yaml:"audiences"`
 	// The services behind routes, by name.
@@ -50,7 +52,9 @@ type ListenSection struct {
 	// /healthz, /readyz and /metrics, always plain HTTP: no credential passes here, and probes and scrapers expect it.
 	// Absent: not opened.
 	Metrics string `yaml:"metrics"`
-	// The admin API. This version has none, so nothing listens there.
+	// The admin API: host:port, or the path of a unix socket. Of the issuer; opened when admin.tokens names somebody who
+	// may use it. On loopback and on a socket it is plain HTTP, beyond it speaks TLS with the certificate of tls.
+	// Absent: not opened.
 	Admin string `yaml:"admin"`
 	// Peers (addresses or CIDR) whose X-Forwarded-For is believed. Default none. A peer too many lets callers
 	// choose the address that limits and logs see.
@@ -136,13 +140,47 @@ type TokensSection struct {
 
 // RevocationSection is about ending grants early.
 type RevocationSection struct {
-	// How long an edge may use an answer of the store before it asks again. Default 500ms, at most 60s. Longer
-	// means fewer questions, and a deleted grant that works for that much longer.
+	// How long an edge may use what it has read before it must have read on. Default 500ms, 50ms to 30s. Read by issuers,
+	// who tell it to every edge. Longer means fewer questions to the store, and a revocation that is acknowledged that much
+	// later; an acknowledged one holds at once, whatever the lease.
 	Lease *Duration `yaml:"lease"`
-	// File of the issuer's own record of revocations. This version cannot revoke and does not open it.
+	// File of the issuer's own record of what it was asked to revoke, from which a store that comes back from the past is
+	// brought up to date. On a disk that survives the machine's restart, one for each issuer. Required for the roles all and
+	// issuer, except with a store in memory, which keeps none. Losing it ends the grants issued before the store's next restart.
 	Journal string `yaml:"journal"`
-	// Names of all issuers that keep a journal. This version cannot revoke and does not read it.
+	// Names of all issuers of the system, the same list for each: after a restart the store waits for the journals of all of
+	// them. 1 to 64 of A-Z, a-z, 0-9, - and _ each. Default [issuer-1].
 	Issuers []string `yaml:"issuers"`
+	// Which of them this process is. Default: the only one; required when there are several. One file can serve all of
+	// them when COATCHECK_REVOCATION_NAME and COATCHECK_REVOCATION_JOURNAL differ.
+	Name string `yaml:"name"`
+	// Replicas of Redis that must have a revocation before it is acknowledged, 0 to 5. Default 0: the journal alone makes it
+	// durable. With more replicas than there are, nothing can be revoked.
+	Replicas int `yaml:"replicas"`
+	// How long a store that has restarted waits for the journal of an issuer that does not answer. Default 30s, at least 1s.
+	// After it every grant issued before ends, because nobody knows what that issuer has revoked.
+	MissingAfter Duration `yaml:"missing_after"`
+	// How long a stream that is open (WebSocket, SSE, a long download) outlives a lost lease. Default 5s. It bounds for how long a
+	// revoked stream can go on when an edge is cut off from the store.
+	StreamGrace Duration `yaml:"stream_grace"`
+}
+
+// AdminSection is about the admin API.
+type AdminSection struct {
+	// Operators and their programs, by the name that the audit log shows.
+	Tokens map[string]AdminTokenSection `yaml:"tokens"`
+}
+
+// AdminTokenSection is one operator. Exactly one of token, token_file and token_hash is required.
+type AdminTokenSection struct {
+	// The token, as ${env:NAME}; one written out here is a fault.
+	Token Secret `yaml:"token"`
+	// File with the token, at least 32 characters and generated. Read by issuers only.
+	TokenFile string `yaml:"token_file"`
+	// sha256:<hex> of a generated token.
+	TokenHash string `yaml:"token_hash"`
+	// What it may do: tokens:read (list, inspect), tokens:revoke. Required.
+	Scopes []string `yaml:"scopes"`
 }
 
 // AudienceSection is one service that accepts our JWTs.
@@ -185,6 +223,9 @@ type RouteSection struct {
 	Public bool `yaml:"public"`
 	// Taken off the front of the path before it is forwarded.
 	StripPrefix string `yaml:"strip_prefix"`
+	// leased: the cache may answer, under a lease. strict: the store is asked for each request, so that the route works
+	// only while it answers. Default leased; an acknowledged revocation holds on both.
+	Freshness string `yaml:"freshness"`
 	// Let `Upgrade: websocket` pass. Default false; no other upgrade ever does.
 	WebSocket bool `yaml:"websocket"`
 }

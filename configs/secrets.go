@@ -92,6 +92,23 @@ func (b *builder) checkSecret(name string, path ...any) {
 	}
 }
 
+// checkOneOf: exactly one way to prove who it is: name, name_file or name_hash. Two would leave open which one counts.
+func (b *builder) checkOneOf(name string, path ...any) {
+	var found []string
+	for _, key := range []string{name, name + "_file", name + "_hash"} { // checkSecret has looked at the first two together
+		if b.doc.find(append(path, key)...) != nil {
+			found = append(found, key)
+		}
+	}
+	label := labelOf(path...)
+	switch last := len(found) - 1; {
+	case len(found) == 0:
+		b.doc.fault(b.doc.key(path...), "%s has no %s: give it a %s_file (`%s`), or a %s_hash", label, name, name, makeSecret, name)
+	case len(found) > 1 && found[last] == name+"_hash":
+		b.doc.fault(b.doc.key(append(path, name+"_hash")...), "%s: %s are both set; keep one", label, strings.Join(found[last-1:], " and "))
+	}
+}
+
 // secretAt reads the secret that checkSecret has accepted. at is where a fault of its content belongs.
 // how is the command that makes such a secret; empty: it comes from elsewhere.
 func (b *builder) secretAt(inline Secret, file, name, how string, path ...any) (text string, at placed, ok bool) {

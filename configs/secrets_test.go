@@ -23,17 +23,20 @@ import (
 func TestARoleOpensOnlyItsSecrets(t *testing.T) {
 	t.Parallel()
 	text := strings.Replace(whole, "store: memory", `store: {redis: {url: "redis://127.0.0.1:6379", password_file: "${env:SECRETS}/redis_password"}}`, 1) +
-		"  other:\n    secret: ${env:OTHER_SECRET}\n    grant_types: [client_credentials]\n    audiences: {orders-api: []}\n    ttl: \"${file:no-such-file}\"\n"
+		"  other:\n    secret: ${env:OTHER_SECRET}\n    grant_types: [client_credentials]\n    audiences: {orders-api: []}\n    ttl: \"${file:no-such-file}\"\n" +
+		"revocation: {journal: journal}\n" +
+		"admin: {tokens: {ops: {token_file: \"${env:SECRETS}/coatcheck_admin\", scopes: [\"tokens:read\"]}}}\n"
 	for _, c := range []struct {
 		role    configs.Role
 		missing []string
 		loads   bool
 	}{
-		{configs.RoleGateway, []string{"kek", "shop"}, true},
+		{configs.RoleGateway, []string{"kek", "shop", "coatcheck_admin"}, true},
 		{configs.RoleGateway, []string{"stamp"}, false},
 		{configs.RoleGateway, []string{"redis_password"}, false},
 		{configs.RoleIssuer, []string{"kek"}, false},
 		{configs.RoleIssuer, []string{"shop"}, false},
+		{configs.RoleIssuer, []string{"coatcheck_admin"}, false},
 	} {
 		t.Run(fmt.Sprintf("%s without %v", c.role, c.missing), func(t *testing.T) {
 			t.Parallel()
@@ -125,7 +128,7 @@ func TestWhatLoadsBuilds(t *testing.T) {
 			t.Fatalf("%s: %v", file, err)
 		}
 		m := store.NewMemory()
-		l.Issuer.State, l.Issuer.Depositor = m, exchange.NewDepositor(l.Stamper, m)
+		l.Issuer.State, l.Issuer.Depositor = m, exchange.NewDepositor(l.Stamper, m, nil)
 		i, err := issuer.New(*l.Issuer)
 		if err != nil {
 			t.Errorf("%s: issuer.New: %v", file, err)

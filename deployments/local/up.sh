@@ -3,19 +3,19 @@
 # Everything is on loopback; secrets and data are made in run/ beside this file. Ctrl-C stops all of it.
 set -euo pipefail
 cd "$(dirname "$0")"
-bin=${COATCHECK:-../../bin/coatcheck}
+bin=$(realpath "${COATCHECK:-../../bin/coatcheck}")
 [ -x "$bin" ] || { echo "up: $bin is missing: run 'make build' first" >&2; exit 69; }
 command -v redis-server >/dev/null || { echo "up: redis-server is missing: run 'make setup' first" >&2; exit 69; }
 
 mkdir -p run
 (umask 077; for f in kek stamp; do [ -s "run/$f" ] || head -c 32 /dev/urandom | base64 > "run/$f"; done
-  [ -s run/partner_shop ] || openssl rand -hex 32 > run/partner_shop)
+  for f in partner_shop admin; do [ -s "run/$f" ] || openssl rand -hex 32 > "run/$f"; done)
 
 # free PORT : 127.0.0.1 and that port, or the next one on which nobody listens.
 free() { local p=$1; while (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; do p=$((p + 10)); done; echo "127.0.0.1:$p"; }
 EDGE=$(free 8090) ISSUER=$(free 8091) ORDERS=$(free 8094) BILLING=$(free 8095) REDIS=$(free 6399)
-ISSUER_METRICS=$(free 8092) EDGE_METRICS=$(free 8093)
-export EDGE ISSUER ORDERS BILLING REDIS
+ISSUER_METRICS=$(free 8092) EDGE_METRICS=$(free 8093) ADMIN=$(free 8096)
+export EDGE ISSUER ORDERS BILLING REDIS ADMIN
 
 pids=()
 stop() { kill "${pids[@]}" 2>/dev/null || true; wait; }
@@ -47,6 +47,8 @@ ready: issuer (pid ${pids[1]}), edge (pid ${pids[2]}), Redis (pid ${pids[0]}); l
   echo "\$REFERENCE"
   curl -s -H "Authorization: Bearer \$REFERENCE" http://$EDGE/orders/42
   curl -s -H "Authorization: Bearer \$REFERENCE" http://$EDGE/invoices/7
+  echo "\$REFERENCE" | $bin token revoke --reference-file - --admin http://$ADMIN --admin-token-file $PWD/run/admin
+  curl -s -H "Authorization: Bearer \$REFERENCE" http://$EDGE/orders/42
 
 Break it on purpose, from deployments/local: kill -9 ${pids[2]}, start the edge again, use the same reference:
 

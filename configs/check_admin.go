@@ -1,0 +1,50 @@
+package configs
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// adminScopes are those of the admin API.
+var adminScopes = []string{"tokens:read", "tokens:revoke"}
+
+// minAdminToken is the least length of an admin token's text: one that was generated is longer.
+const minAdminToken = 32
+
+// checkAdmin: the listener and those who may use it come together. One without the other opens nothing, so it is told
+// and not refused.
+func (b *builder) checkAdmin() {
+	address, tokens := b.doc.find("listen", "admin"), b.file.Admin.Tokens
+	switch {
+	case address != nil && len(tokens) == 0 && b.role.issuer():
+		b.doc.warn(b.doc.key("listen", "admin"), "listen.admin is not opened: admin.tokens names nobody who may use it")
+	case address == nil && len(tokens) > 0 && b.role.issuer():
+		b.doc.warn(b.doc.key("admin"), "admin.tokens has no effect: listen.admin says nowhere to use them")
+	}
+	for _, name := range slices.Sorted(maps.Keys(tokens)) {
+		b.checkName("an admin token", "admin", "tokens", name)
+		if b.section("admin", "tokens", name) == nil {
+			b.need("every operator proves who it is", "admin", "tokens", name, "token_file")
+			continue
+		}
+		b.checkSecret("token", "admin", "tokens", name)
+		b.checkOneOf("token", "admin", "tokens", name)
+		b.checkAdminScopes(tokens[name], "admin", "tokens", name, "scopes")
+	}
+}
+
+func (b *builder) checkAdminScopes(t AdminTokenSection, path ...any) {
+	b.need("write [tokens:read], or [tokens:read, tokens:revoke]", path...)
+	if b.set(path...) && len(t.Scopes) == 0 {
+		b.faultAt(path, "is empty, so that the token could do nothing; write [tokens:read], or [tokens:read, tokens:revoke]")
+	}
+	for i, scope := range t.Scopes {
+		if at, ok := b.placed(append(path, i)...); ok && !slices.Contains(adminScopes, scope) {
+			b.doc.fault(at.node, "%s: %q is not known%s", at.label, at.shown, didYouMean(scope, adminScopes))
+		}
+	}
+}
+
+// isSocket: the address is a path, of a unix socket.
+func isSocket(address string) bool { return strings.Contains(address, "/") }
