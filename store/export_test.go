@@ -10,7 +10,10 @@ import (
 func (m *Memory) Sizes() (records, clients, endings int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return len(m.records), len(m.ledgers), len(m.ends)
+	for _, s := range m.shards {
+		records, clients, endings = records+len(s.records), clients+len(s.ledgers), endings+len(s.ends)
+	}
+	return records, clients, endings
 }
 
 // SetNow makes Check compare Redis' clock with another one.

@@ -19,12 +19,26 @@ const (
 
 // Backend is either store of this package.
 type Backend interface {
-	// Put, Take, Delete, State and SwapState are those of Redis and Memory; so are their errors.
+	// All are those of Redis and Memory; so are their errors.
 	Put(ctx context.Context, r Record, q Quota) error
 	Take(ctx context.Context, jti string) (Taken, error)
 	Delete(ctx context.Context, jti string) (bool, error)
 	State(ctx context.Context, name string) (version uint64, blob []byte, err error)
 	SwapState(ctx context.Context, name string, old uint64, blob []byte) error
+
+	Shards() int
+	ShardOf(jti string) int
+	Pull(ctx context.Context, after []Position, seen string) []Pulled
+	Revoke(ctx context.Context, shard int, by Author, fence string, batch []Numbered, replicas int) (Revoked, error)
+	Shard(ctx context.Context, shard int, issuer string) (Shard, error)
+	Enrol(ctx context.Context, shard int, by Author) error
+	Vote(ctx context.Context, shard int, by Author, replication string, whole bool) error
+	Open(ctx context.Context, shard int, o Opening) (ended bool, err error)
+	SetLease(ctx context.Context, shard int, old, lease, sleep time.Duration) error
+	List(ctx context.Context, shard int, cursor uint64, limit int) (found []Listed, next uint64, err error)
+	Inspect(ctx context.Context, jti string) (Listed, error)
+	Seen(ctx context.Context) ([]Seen, error)
+
 	// Check asks whether the store can be trusted with grants. It may block until ctx ends.
 	Check(ctx context.Context) error
 	Close() error
@@ -39,7 +53,7 @@ var (
 // it cannot be trusted (one that may evict would forget a revocation, or the key ring). A store that is merely away
 // does not close the guard: its own errors say so better, and it is usable the moment it is back.
 //
-// Delete alone is never barred: it puts nothing in and lets nobody in, and what ends a grant must work longest.
+// What puts nothing in and lets nobody in is never barred: what ends a grant must work longest, and an operator must see.
 //
 // Rooms see a closed guard as ErrUnavailable, so that the edge answers 503 with Retry-After by itself.
 type Guard struct {
@@ -67,6 +81,27 @@ func (g *Guard) Take(ctx context.Context, jti string) (Taken, error) {
 		return Taken{}, err
 	}
 	return g.Backend.Take(ctx, jti)
+}
+
+// Pull reads the log through the guard: an edge has no lease from a store that may have forgotten a revocation.
+func (g *Guard) Pull(ctx context.Context, after []Position, seen string) []Pulled {
+	err := reason(&g.bar)
+	if err == nil {
+		return g.Backend.Pull(ctx, after, seen)
+	}
+	pulled := make([]Pulled, g.Shards())
+	for i := range pulled {
+		pulled[i].Err = err
+	}
+	return pulled
+}
+
+// Open opens a shard through the guard.
+func (g *Guard) Open(ctx context.Context, shard int, o Opening) (ended bool, err error) {
+	if err := reason(&g.bar); err != nil {
+		return false, err
+	}
+	return g.Backend.Open(ctx, shard, o)
 }
 
 // Put writes a record through the guard.

@@ -25,14 +25,14 @@ func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 		story string
 		says  error
 		ready bool
-		take  error // of a record that does not exist
+		take  error // of a store that nobody has opened
 	}{
 		{"away at the start", ErrUnavailable, false, ErrUnavailable},
-		{"there", nil, true, ErrNotFound},
-		{"away for a while: its own errors say so", ErrUnavailable, false, ErrNotFound},
+		{"there", nil, true, ErrClosed},
+		{"away for a while: its own errors say so", ErrUnavailable, false, ErrClosed},
 		{"back, and may evict", policy, false, ErrUnavailable},
 		{"away: nothing says that it is mended", ErrUnavailable, false, ErrUnavailable},
-		{"mended", nil, true, ErrNotFound},
+		{"mended", nil, true, ErrClosed},
 	} {
 		backend.says = step.says
 		_ = g.check(t.Context()) // it is what Check says
@@ -42,7 +42,7 @@ func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 		if _, err := g.Take(t.Context(), "0123456789abcdef0123456789abcdef"); !errors.Is(err, step.take) {
 			t.Errorf("%s: Take says %v, want %v", step.story, err, step.take)
 		}
-		if errors.Is(step.take, ErrUnavailable) {
+		if !errors.Is(step.take, ErrClosed) {
 			if err := g.Put(t.Context(), Record{}, Quota{}); !errors.Is(err, ErrUnavailable) {
 				t.Errorf("%s: Put says %v, want %v", step.story, err, ErrUnavailable)
 			}

@@ -14,23 +14,24 @@ import (
 // never outnumber the living for long, and few enough that no write stalls.
 const sweepSteps = 4
 
-// Memory is the store in process: for `coatcheck dev` and tests. Its clock is time.Now, its incarnation its own.
+// Memory is the store in process: for `coatcheck dev` and tests. Its clock is time.Now. Like a Redis that has just been
+// started it is empty, and closed until somebody opens its shards.
 type Memory struct {
-	incarnation string
-
-	mu      sync.Mutex // guards all below
-	seq     uint64
-	records map[string]grant
-	ledgers map[string]ledger // by client handle
-	ends    endings           // one for each record put, also for those deleted meanwhile
-	states  map[string]state
+	mu          sync.Mutex // guards all below, and the shards
+	shards      []*memoryShard
+	states      map[string]state
+	seen        map[string]Seen // by edge
+	replication string
+	replica     bool // not a master
+	full        bool // out of memory
 }
 
 type grant struct {
-	blob    []byte
-	client  string
-	expires int64 // unix seconds
-	end     int64 // of its quota bucket; unix seconds, never before expires
+	blob                           []byte
+	client, family, subject, keyID string
+	born                           uint64 // the shard's seq when it was put
+	issued, expires                int64  // unix seconds
+	end                            int64  // of its quota bucket; unix seconds, never before expires
 }
 
 func (g grant) usage() usage { return usage{1, int64(len(g.blob))} }
@@ -40,65 +41,77 @@ type state struct {
 	blob    []byte
 }
 
-// NewMemory makes an empty store.
-func NewMemory() *Memory {
-	return &Memory{
-		incarnation: rand.Text(),
-		records:     map[string]grant{},
-		ledgers:     map[string]ledger{},
-		states:      map[string]state{},
+// NewMemory makes an empty store of one shard.
+func NewMemory() *Memory { return NewShardedMemory(1) }
+
+// NewShardedMemory makes an empty store of n shards; n is 1 or more.
+func NewShardedMemory(n int) *Memory {
+	m := &Memory{states: map[string]state{}, seen: map[string]Seen{}, replication: rand.Text()}
+	for range n {
+		m.shards = append(m.shards, newMemoryShard())
 	}
+	return m
 }
 
-// Put writes a new record. ErrExists, ErrQuota or ErrUnavailable; it is never retried inside.
+// Put writes a new record. ErrExists, ErrRevoked, ErrQuota or ErrUnavailable (with ErrClosed); it is never retried inside.
 func (m *Memory) Put(ctx context.Context, r Record, q Quota) error {
-	if err := ready(ctx, r.check()); err != nil {
-		return fmt.Errorf("put: %w", err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	now := time.Now()
-	m.sweep(now)
-	if err := m.put(r, q, now); err != nil {
+	err := m.inOpen(ctx, m.ShardOf(r.JTI), r.check(), func(s *memoryShard) error {
+		now := time.Now()
+		s.sweep(now)
+		return s.put(r, q.share(len(m.shards)), m.full, now)
+	})
+	if err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
 	return nil
 }
 
-func (m *Memory) put(r Record, q Quota, now time.Time) error {
-	g := grant{bytes.Clone(r.Blob), r.Client, r.ExpiresAt.Unix(), bucketEnd(r.IssuedAt.Unix(), r.ExpiresAt.Unix())}
+func (s *memoryShard) put(r Record, q Quota, full bool, now time.Time) error {
+	g := grant{
+		blob: bytes.Clone(r.Blob), client: r.Client, family: r.Family, subject: r.Subject, keyID: r.KeyID, born: s.head.at.Seq,
+		issued: r.IssuedAt.Unix(), expires: r.ExpiresAt.Unix(), end: bucketEnd(r.IssuedAt.Unix(), r.ExpiresAt.Unix()),
+	}
 	if g.expires <= now.Unix() {
 		return errExpired
 	}
-	if old, ok := m.records[r.JTI]; ok && old.expires > now.Unix() {
+	if !s.admits(r, now) {
+		return ErrRevoked
+	}
+	if old, ok := s.records[r.JTI]; ok && old.expires > now.Unix() {
 		return ErrExists
 	}
-	used := m.ledgers[g.client]
+	used := s.ledgers[g.client]
 	if !used.total(now).plus(g.usage()).within(q) {
 		return ErrQuota
 	}
+	if full {
+		return fmt.Errorf("%w: %w", ErrUnavailable, errFull)
+	}
 	if used == nil {
 		used = ledger{}
-		m.ledgers[g.client] = used
+		s.ledgers[g.client] = used
 	}
 	used[g.end] = used[g.end].plus(g.usage())
-	m.records[r.JTI] = g
-	heap.Push(&m.ends, ending{g.end, r.JTI, g.client})
+	s.records[r.JTI] = g
+	heap.Push(&s.ends, ending{g.end, r.JTI, g.client})
 	return nil
 }
 
-// Take reads a record. ErrNotFound, ErrCorrupt or ErrUnavailable.
-func (m *Memory) Take(ctx context.Context, jti string) (Taken, error) {
-	if err := ready(ctx, checkName("jti", jti)); err != nil {
+// Take reads a record. ErrNotFound, also if it is revoked; ErrUnavailable (with ErrClosed).
+func (m *Memory) Take(ctx context.Context, jti string) (taken Taken, err error) {
+	shard := m.ShardOf(jti)
+	err = m.inOpen(ctx, shard, checkName("jti", jti), func(s *memoryShard) error {
+		g, ok := s.records[jti]
+		if !ok || g.expires <= time.Now().Unix() || s.dead(g) {
+			return ErrNotFound
+		}
+		taken = Taken{Blob: bytes.Clone(g.blob), Seq: s.head.at.Seq, Incarnation: s.head.incarnation, Shard: shard, Lease: s.head.lease}
+		return nil
+	})
+	if err != nil {
 		return Taken{}, fmt.Errorf("take: %w", err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	g, ok := m.records[jti]
-	if !ok || g.expires <= time.Now().Unix() {
-		return Taken{}, fmt.Errorf("take: %w", ErrNotFound)
-	}
-	return Taken{Blob: bytes.Clone(g.blob), Seq: m.seq, Incarnation: m.incarnation}, nil
+	return taken, nil
 }
 
 // Delete removes a record, advances the shard's seq, and reports whether the record was there.
@@ -108,16 +121,12 @@ func (m *Memory) Delete(ctx context.Context, jti string) (bool, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := time.Now()
-	m.sweep(now)
-	m.seq++
-	g, ok := m.records[jti]
-	if !ok {
-		return false, nil
+	s := m.shards[m.ShardOf(jti)]
+	s.sweep(time.Now())
+	if s.head != nil {
+		s.head.at.Seq++
 	}
-	delete(m.records, jti)
-	m.ledgers[g.client].giveBack(g.end, g.usage())
-	return g.expires > now.Unix(), nil
+	return s.end(jti, time.Now()), nil
 }
 
 // State reads a piece of sealed state. A state never written has version 0 and no blob.
@@ -140,6 +149,9 @@ func (m *Memory) SwapState(ctx context.Context, name string, old uint64, blob []
 	defer m.mu.Unlock()
 	if m.states[name].version != old {
 		return fmt.Errorf("swap_state: %w", ErrConflict)
+	}
+	if m.full || m.replica {
+		return fmt.Errorf("swap_state: %w: out of memory, or a replica", ErrUnavailable)
 	}
 	m.states[name] = state{old + 1, bytes.Clone(blob)}
 	return nil

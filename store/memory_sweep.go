@@ -27,19 +27,19 @@ func (e *endings) Pop() any {
 }
 
 // sweep clears away the records that have ended and the ledgers that they leave empty, in bounded steps.
-// m.mu is held.
-func (m *Memory) sweep(now time.Time) {
+// Memory.mu is held.
+func (s *memoryShard) sweep(now time.Time) {
 	for range sweepSteps {
-		if len(m.ends) == 0 || m.ends[0].at > now.Unix() {
+		if len(s.ends) == 0 || s.ends[0].at > now.Unix() {
 			return
 		}
-		e := heap.Pop(&m.ends).(ending)
+		e := heap.Pop(&s.ends).(ending)
 		// Under this jti may live a later record, put after the one that ended was deleted.
-		if g, ok := m.records[e.jti]; ok && g.end <= now.Unix() {
-			delete(m.records, e.jti)
+		if g, ok := s.records[e.jti]; ok && g.end <= now.Unix() {
+			delete(s.records, e.jti)
 		}
-		if m.ledgers[e.client].total(now) == (usage{}) {
-			delete(m.ledgers, e.client)
+		if s.ledgers[e.client].total(now) == (usage{}) {
+			delete(s.ledgers, e.client)
 		}
 	}
 }

@@ -14,11 +14,18 @@ func TestMemory(t *testing.T) {
 	storetest.Run(t, func(*testing.T) storetest.Store { return store.NewMemory() })
 }
 
+// openMemory is a Memory that can be used.
+func openMemory(t testing.TB) *store.Memory {
+	m := store.NewMemory()
+	storetest.Open(t, m)
+	return m
+}
+
 // A long-lived process must not keep what has expired, nor the counts of clients that went away.
 func TestMemoryForgetsWhatHasEnded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m := store.NewMemory()
+		m := openMemory(t)
 		put := func(n int, client string, life time.Duration) {
 			for range n {
 				r := storetest.NewRecord()
@@ -42,7 +49,7 @@ func TestMemoryForgetsWhatHasEnded(t *testing.T) {
 func TestMemoryExpiresByTheSecond(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		m, r := store.NewMemory(), storetest.NewRecord()
+		m, r := openMemory(t), storetest.NewRecord()
 		if err := m.Put(t.Context(), r, store.Quota{}); err != nil {
 			t.Fatal(err)
 		}
@@ -58,7 +65,7 @@ func TestMemoryExpiresByTheSecond(t *testing.T) {
 }
 
 func BenchmarkTakeMemory(b *testing.B) {
-	m, r := store.NewMemory(), storetest.NewRecord()
+	m, r := openMemory(b), storetest.NewRecord()
 	r.Blob = make([]byte, 2500)
 	if err := m.Put(b.Context(), r, store.Quota{}); err != nil {
 		b.Fatal(err)

@@ -12,6 +12,22 @@ type Quota struct {
 	Bytes  int64 // of sealed blobs
 }
 
+// share is a shard's part of what the client may hold in all. Names spread evenly, so a client is refused a little
+// before it has all of its quota, and never above it by more than one grant a shard.
+func (q Quota) share(shards int) Quota {
+	n := int64(shards)
+	if n == 1 {
+		return q
+	}
+	part := func(bound int64) int64 {
+		if bound <= 0 {
+			return bound
+		}
+		return (bound-1)/n + 1
+	}
+	return Quota{part(q.Grants), part(q.Bytes)}
+}
+
 // bucketEnd is the unix second at which a grant stops counting; lua/bucket.lua computes the same.
 // Widths are powers of two so that the ends of long and short lives fall together: grants of one life share at
 // most 33 buckets, and mixed lives add some 17 for each doubling.

@@ -22,8 +22,9 @@ func takeReturnsWhatWasPut(t *testing.T, s Store) {
 	if !bytes.Equal(got.Blob, r.Blob) {
 		t.Errorf("blob: got %q, want %q", got.Blob, r.Blob)
 	}
-	if got.Seq != 0 || got.Incarnation == "" {
-		t.Errorf("position: got seq %d of incarnation %q, want 0 of some", got.Seq, got.Incarnation)
+	if got.Seq == 0 || got.Incarnation == "" || got.Shard != s.ShardOf(r.JTI) || got.Lease != Lease {
+		t.Errorf("got seq %d of incarnation %q, shard %d, lease %v; want a position in shard %d, and %v",
+			got.Seq, got.Incarnation, got.Shard, got.Lease, s.ShardOf(r.JTI), Lease)
 	}
 }
 

@@ -11,7 +11,6 @@
 package storetest
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -22,15 +21,7 @@ import (
 )
 
 // Store is the whole contract. Consumers declare the part of it that they need; only the suite needs all.
-type Store interface {
-	Put(ctx context.Context, r store.Record, q store.Quota) error
-	Take(ctx context.Context, jti string) (store.Taken, error)
-	Delete(ctx context.Context, jti string) (bool, error)
-	State(ctx context.Context, name string) (version uint64, blob []byte, err error)
-	SwapState(ctx context.Context, name string, old uint64, blob []byte) error
-	Check(ctx context.Context) error
-	Close() error
-}
+type Store = store.Backend
 
 // Corrupter is what a Store also has when values can be changed behind its back; without it, the suite does not ask
 // how damage is read.
@@ -39,7 +30,8 @@ type Corrupter interface {
 	Corrupt(t *testing.T, jti, field, value string)
 }
 
-// Run runs the suite. Each call of open returns an empty store that nobody else uses; the suite closes it.
+// Run runs the suite. Each call of open returns an empty store that nobody else uses; the suite opens its shards, and
+// closes it.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	tests := map[string]func(*testing.T, Store){
 		"a record comes back as it was put":                 takeReturnsWhatWasPut,
@@ -87,6 +79,7 @@ func opened(t *testing.T, open func(t *testing.T) Store) Store {
 			t.Errorf("close: %v", err)
 		}
 	})
+	Open(t, s)
 	return s
 }
 

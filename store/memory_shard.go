@@ -1,0 +1,162 @@
+package store
+
+import (
+	"cmp"
+	"crypto/rand"
+	"slices"
+	"time"
+)
+
+// memoryShard holds what Redis holds under the keys of one shard. Memory.mu guards it.
+type memoryShard struct {
+	head    *head // nil: nobody has opened the shard since it was made or emptied
+	records map[string]grant
+	ledgers map[string]ledger // by client handle
+	ends    endings           // one for each record put, also for those deleted meanwhile
+
+	floors   map[floor]uint64 // what was born before them is dead
+	before   int64            // so is what was issued before it; unix seconds
+	keys     []string         // revoked signing keys
+	tombs    map[string]int64 // jti → until, unix seconds
+	log      []Entry          // oldest first
+	journals map[string]enrolment
+	votes    map[string]ballot
+}
+
+type head struct {
+	at           Position
+	began        uint64 // where this shard's count began: the first opening of an empty shard
+	incarnation  string
+	opened       string // replication id under which the issuers have opened it
+	lease, sleep time.Duration
+}
+
+// floor names one; that of everything is of KindBefore, without a name.
+type floor struct {
+	kind Kind
+	name string
+}
+
+var everything = floor{kind: KindBefore}
+
+type enrolment struct {
+	journal string
+	done    uint64
+}
+
+type ballot struct {
+	replication string
+	whole       bool
+}
+
+func newMemoryShard() *memoryShard {
+	return &memoryShard{
+		records: map[string]grant{}, ledgers: map[string]ledger{}, floors: map[floor]uint64{}, tombs: map[string]int64{},
+		journals: map[string]enrolment{}, votes: map[string]ballot{},
+	}
+}
+
+// dead reports whether a revocation after its birth names g.
+func (s *memoryShard) dead(g grant) bool {
+	if g.issued < s.before {
+		return true
+	}
+	return slices.ContainsFunc([]floor{everything, {KindClient, g.client}, {KindFamily, g.family}, {KindSubject, g.subject}, {KindKey, g.keyID}},
+		func(f floor) bool { return s.floors[f] > g.born })
+}
+
+// admits reports whether nothing that was revoked after r.Since names r. A family and a key are revoked for what comes
+// later, too.
+func (s *memoryShard) admits(r Record, now time.Time) bool {
+	if s.tombs[r.JTI] > now.Unix() || r.IssuedAt.Unix() < s.before ||
+		s.floors[floor{KindFamily, r.Family}] > 0 || s.floors[floor{KindKey, r.KeyID}] > 0 {
+		return false
+	}
+	var since uint64 // of another incarnation: nobody knows what it has seen
+	switch r.Since.Incarnation {
+	case s.head.incarnation:
+		since = r.Since.Seq
+	case "":
+		since = s.head.began
+	}
+	return max(s.floors[everything], s.floors[floor{KindClient, r.Client}], s.floors[floor{KindSubject, r.Subject}]) <= since
+}
+
+// pull reads the log after a position. Whatever is not exactly as it was written is a history of somebody else.
+func (s *memoryShard) pull(after Position) Pulled {
+	p := Pulled{At: s.head.at, Lease: s.head.lease, Incarnation: s.head.incarnation}
+	if after == p.At {
+		return p
+	}
+	i, there := slices.BinarySearchFunc(s.log, after.Seq, func(e Entry, seq uint64) int { return cmp.Compare(e.Seq, seq) })
+	missed := p.At.Seq - after.Seq // wraps round for a position ahead of the head: that is too far, too
+	n := min(missed, page)
+	if !there || s.log[i].ID != after.ID || missed > tooFar || uint64(len(s.log)-i-1) < n || s.log[i+int(n)].Seq != after.Seq+n {
+		p.Flush, p.Keys = true, slices.Clone(s.keys)
+		return p
+	}
+	p.Entries = slices.Clone(s.log[i+1 : i+1+int(n)])
+	p.At, p.More = s.log[i+int(n)].Position, missed > n
+	return p
+}
+
+// revoke makes one revocation: it ends the record, or raises the floor, and tells the log.
+func (s *memoryShard) revoke(r Revocation, now time.Time) (found bool) {
+	seq := s.head.at.Seq + 1
+	switch r.Kind {
+	case KindToken:
+		found = s.end(r.Name, now)
+		s.tombs[r.Name] = r.Until.Unix()
+	case KindBefore:
+		if t := beforeUnix(r.Name); t >= now.Unix()-beforeSlack {
+			s.floors[everything] = seq
+		} else {
+			s.before = max(s.before, t+beforeSlack)
+		}
+	case KindKey:
+		if !slices.Contains(s.keys, r.Name) {
+			s.keys = append(s.keys, r.Name)
+		}
+		fallthrough
+	default:
+		s.floors[floor{r.Kind, r.Name}] = seq
+	}
+	s.append(r)
+	s.trim(now)
+	return found
+}
+
+// end deletes a record and gives its client's quota back.
+func (s *memoryShard) end(jti string, now time.Time) (found bool) {
+	g, ok := s.records[jti]
+	if !ok {
+		return false
+	}
+	delete(s.records, jti)
+	s.ledgers[g.client].giveBack(g.end, g.usage())
+	return g.expires > now.Unix()
+}
+
+func (s *memoryShard) append(r Revocation) {
+	r.Until = time.Unix(r.Until.Unix(), 0)
+	s.head.at = Position{s.head.at.Seq + 1, rand.Text()}
+	s.log = append(s.log, Entry{s.head.at, r})
+}
+
+// trim drops the oldest entries that can name nothing alive any more, and the floors that they set; those of keys, of
+// everything and of time stay.
+func (s *memoryShard) trim(now time.Time) {
+	for range trimSteps {
+		if len(s.log) == 0 || s.log[0].Until.Unix() > now.Unix() {
+			return
+		}
+		e := s.log[0]
+		s.log = s.log[1:]
+		if f := (floor{e.Kind, e.Name}); e.Kind != KindKey && s.floors[f] == e.Seq {
+			delete(s.floors, f)
+		}
+		if until, ok := s.tombs[e.Name]; ok && e.Kind == KindToken && until <= now.Unix() {
+			delete(s.tombs, e.Name)
+		}
+	}
+}
