@@ -59,9 +59,13 @@ func (b *builder) adminTokens() []AdminToken {
 	for _, name := range slices.Sorted(maps.Keys(b.file.Admin.Tokens)) {
 		t := b.file.Admin.Tokens[name]
 		sum, ok := b.adminToken(name, t)
-		if ok {
-			tokens = append(tokens, AdminToken{Name: name, SHA256: sum, Scopes: t.Scopes})
+		if !ok {
+			continue
 		}
+		if i := slices.IndexFunc(tokens, func(o AdminToken) bool { return o.SHA256 == sum }); i >= 0 {
+			b.doc.fault(b.doc.key("admin", "tokens", name), "admin.tokens.%s has the token of %s, so that the audit log could not tell them apart; make another with `%s`", word(name), word(tokens[i].Name), makeSecret)
+		}
+		tokens = append(tokens, AdminToken{Name: name, SHA256: sum, Scopes: t.Scopes})
 	}
 	return tokens
 }
@@ -81,8 +85,8 @@ func (b *builder) adminToken(name string, t AdminTokenSection) (sum [sha256.Size
 	switch {
 	case !ok:
 		return sum, false
-	case len(text) < minAdminToken:
-		b.doc.fault(at.node, "%s: has %d characters, %d are the least: generate it with `%s`", at.label, len(text), minAdminToken, makeSecret)
+	case !adminSecret.MatchString(text):
+		b.doc.fault(at.node, "%s: is not 32 to 256 letters and digits: generate it with `%s`", at.label, makeSecret)
 		return sum, false
 	}
 	return sha256.Sum256([]byte(text)), true

@@ -2,6 +2,7 @@ package configs
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -9,8 +10,11 @@ import (
 // adminScopes are those of the admin API.
 var adminScopes = []string{"tokens:read", "tokens:revoke"}
 
-// minAdminToken is the least length of an admin token's text: one that was generated is longer.
-const minAdminToken = 32
+var (
+	adminName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	// adminSecret is a generated token: nothing shorter is, and nothing else passes a header (RFC 6750 §2.1).
+	adminSecret = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]{32,256}$`)
+)
 
 // checkAdmin: the listener and those who may use it come together. One without the other opens nothing, so it is told
 // and not refused.
@@ -23,7 +27,9 @@ func (b *builder) checkAdmin() {
 		b.doc.warn(b.doc.key("admin"), "admin.tokens has no effect: listen.admin says nowhere to use them")
 	}
 	for _, name := range slices.Sorted(maps.Keys(tokens)) {
-		b.checkName("an admin token", "admin", "tokens", name)
+		if !adminName.MatchString(name) {
+			b.doc.fault(b.doc.key("admin", "tokens", name), "%q cannot name an operator: use 1 to 64 of A-Z, a-z, 0-9, ., - and _", clip(name))
+		}
 		if b.section("admin", "tokens", name) == nil {
 			b.need("every operator proves who it is", "admin", "tokens", name, "token_file")
 			continue

@@ -167,7 +167,7 @@ type RevocationSection struct {
 
 // AdminSection is about the admin API.
 type AdminSection struct {
-	// Operators and their programs, by the name that the audit log shows.
+	// Operators and their programs, by the name that the audit log shows: 1 to 64 of A-Z, a-z, 0-9, ., - and _.
 	Tokens map[string]AdminTokenSection `yaml:"tokens"`
 }
 
