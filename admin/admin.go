@@ -1,10 +1,29 @@
 // Package admin is the operator's listener: named tokens, each with scopes, in front of handlers that other rooms hand
-// it. It knows nothing of what they do. Whoever asks is named in an audit line, whatever the answer.
+// it. It knows nothing of what they do.
+//
+// # What it promises
+//
+//   - Nobody gets anywhere without a token, not even to the answer that there is nothing: 401 comes before 404 and 405.
+//     Then comes the scope that the route asks for: 403 names it.
+//   - A presented token is compared with all tokens, in constant time, and the work is the same whichever it is. Kept is
+//     the SHA-256 of a generated secret (HashSecret), never the secret.
+//   - Every call leaves one audit line, whatever its answer: who, what, from where, how it ended. Paths are named by their
+//     pattern; no token, query or body is ever logged.
+//   - Bodies are bounded. Paths have one spelling, and nothing is redirected: a client that follows would send its token
+//     along. A panic is a 500 that says nothing.
+//   - A valid token is never made to wait for somebody else's wrong ones.
+//
+// Time-outs, TLS and the cap on header bytes are the server's that the handler is put in.
 package admin
 
 import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // Scope is what a token may do; each route asks for one.
@@ -18,15 +37,15 @@ const (
 
 // Token is one operator, or one program of theirs.
 type Token struct {
-	Name   string   // as the audit log shows it
-	SHA256 [32]byte // of the secret, which must be a generated one
-	Scopes []Scope
+	Name   string            // as the audit log shows it: up to 64 of A-Z a-z 0-9 . _ -
+	SHA256 [sha256.Size]byte // of the secret, which must be a generated one: see HashSecret
+	Scopes []Scope           // at least one
 }
 
 // Route is one operation that a room offers.
 type Route struct {
-	Method string
-	Path   string // exact, or in the syntax of http.ServeMux
+	Method string // GET also answers HEAD
+	Path   string // exact, or in the syntax of http.ServeMux; without host and without a final slash
 	Scope  Scope
 	Handle http.Handler
 }
@@ -38,8 +57,88 @@ type Config struct {
 	Logger *slog.Logger // nil: discards
 }
 
-// New builds the handler of the admin listener: 401 without a known token, 403 without the scope, then the route.
-func New(c Config) (http.Handler, error) { panic("contract") }
+// New builds the handler of the admin listener: 401 without a known token, 404 and 405, 403 without the scope, then the
+// route. It says everything that is wrong with its configuration at once.
+func New(c Config) (http.Handler, error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := errors.Join(checkTokens(c.Tokens), checkRoutes(c.Routes)); err != nil {
+		return nil, err
+	}
+	return &api{
+		tokens: slices.Clone(c.Tokens),
+		routes: newRouter(c.Routes),
+		brake:  newBrake(),
+		logger: c.Logger,
+	}, nil
+}
 
-// Caller is the name of the token that a request came with, for what a room writes down itself.
-func Caller(r *http.Request) string { panic("contract") }
+// minSecret is what a generated secret has at least: 32 characters of hex are 128 bits.
+const minSecret = 32
+
+// HashSecret is what to keep of a token's secret. One that is short was not generated, and a plain hash does not protect
+// what can be guessed.
+func HashSecret(secret string) ([sha256.Size]byte, error) {
+	if len(secret) < minSecret || len(secret) > maxSecret || strings.ContainsFunc(secret, notInTokens) {
+		return [sha256.Size]byte{}, fmt.Errorf(
+			"admin: the secret of a token needs %d to %d characters of A-Z a-z 0-9 - . _ ~ + / =: generate one with `openssl rand -hex 32`",
+			minSecret, maxSecret)
+	}
+	return sha256.Sum256([]byte(secret)), nil
+}
+
+const maxName = 64
+
+func checkTokens(tokens []Token) error {
+	if len(tokens) == 0 {
+		return errors.New("admin: no tokens: nobody could use the admin API")
+	}
+	var faults []error
+	for n, t := range tokens {
+		fault := func(what string) { faults = append(faults, fmt.Errorf("admin: token %q: %s", t.Name, what)) }
+		if t.Name == "" || len(t.Name) > maxName || strings.ContainsFunc(t.Name, notInNames) {
+			fault("not a name: use up to 64 of A-Z a-z 0-9 . _ -")
+		}
+		if t.SHA256 == [sha256.Size]byte{} {
+			fault("has no secret")
+		}
+		if len(t.Scopes) == 0 {
+			fault("has no scope: it may do nothing")
+		}
+		for _, s := range t.Scopes {
+			if s != ReadTokens && s != RevokeTokens {
+				fault(fmt.Sprintf("scope %q does not exist: use %s or %s", s, ReadTokens, RevokeTokens))
+			}
+		}
+		for _, other := range tokens[:n] {
+			if other.Name == t.Name {
+				fault("is there twice")
+			} else if other.SHA256 == t.SHA256 {
+				fault(fmt.Sprintf("has the secret of %q: the audit log could not tell them apart", other.Name))
+			}
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func checkRoutes(routes []Route) error {
+	var faults []error
+	for n, r := range routes {
+		complete := r.Method != "" && r.Scope != "" && r.Handle != nil
+		if !complete || !strings.HasPrefix(r.Path, "/") || strings.HasSuffix(r.Path, "/") {
+			faults = append(faults, fmt.Errorf("admin: route %s %s needs method, scope, handler and a path without final slash", r.Method, r.Path))
+		}
+		if slices.ContainsFunc(routes[:n], func(o Route) bool { return o.Method == r.Method && o.Path == r.Path }) {
+			faults = append(faults, fmt.Errorf("admin: route %s %s is there twice", r.Method, r.Path))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func notInNames(c rune) bool {
+	return ('a' > c || c > 'z') && ('A' > c || c > 'Z') && ('0' > c || c > '9') && !strings.ContainsRune("._-", c)
+}
+
+// notInTokens: outside of RFC 6750 §2.1's b64token.
+func notInTokens(c rune) bool { return notInNames(c) && !strings.ContainsRune("~+/=", c) }
