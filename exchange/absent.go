@@ -12,6 +12,9 @@ const absentLife = time.Second
 // absent remembers references that the store said it does not know, so that a client that repeats a dead one costs
 // one question a second. It is a table of its own, of fixed size: a flood of them displaces other absent ones and
 // never a good entry. Each reference has one place, which the last one takes.
+//
+// It needs no lease: it can only refuse, and what is absent does not come back. A reference goes out after its record
+// is in, so nobody asks too early; and only an open shard says "no such record", never one that cannot know.
 type absent [4096]atomic.Pointer[absence]
 
 type absence struct {

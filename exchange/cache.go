@@ -3,9 +3,8 @@ package exchange
 import (
 	"fmt"
 	"sync/atomic"
-	"time"
-	"unique"
 
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/maypok86/otter/v2"
 )
 
@@ -13,35 +12,20 @@ import (
 // outside can choose keys that collide.
 type cacheKey [32]byte
 
-// entry is one answer of the store, verified: a grant, and what bounds the use of the answer. Entries are immutable;
-// a new answer makes a new entry around the same grant.
+// entry is one answer of the store, verified: a grant, and the mark by which the revocation log knows it. A new answer
+// makes a new entry around the same grant.
 type entry struct {
 	grant *Grant
-	until time.Duration // end of the lease, on the clock of Exchange.clock
-	// drops is the count at mark when the store was about to be asked.
-	drops uint64
-	mark  *atomic.Uint64
-	// seq and incarnation are the position of the shard when it answered.
-	seq         uint64
-	incarnation unique.Handle[string]
+	mark  revocation.Mark // set by Follower.Keep, before anyone else sees the entry
 }
 
 // entryCost is what an entry costs beside the text and the shares of its grant: the two structs, the node and the
 // slot of the cache.
-const entryCost = 320
+const entryCost = 360
 
-// fresh reports whether the answer may still be used: within its lease, and not dropped since before it was asked for.
-func (e *entry) fresh(now time.Duration) bool {
-	return now < e.until && e.mark.Load() == e.drops
-}
-
-// older reports whether an answer is known to be from before another one for the same reference.
-func (e *entry) older(than *entry) bool {
-	return e.drops < than.drops || e.incarnation == than.incarnation && e.seq < than.seq
-}
-
-// cache keeps entries, bounded in bytes. It has no clock: an entry past its lease stays, so that an equal answer of
-// the store need not be verified again, and an expired one is refused without asking; what is not used is evicted.
+// cache keeps entries, bounded in bytes. It has no clock and hears of no revocation: an entry that may not be used now
+// stays, so that an equal answer of the store need not be verified again, and an expired one is refused without asking.
+// Whether an entry may be used is asked of the revocation log each time. What is not used at all is evicted.
 type cache struct {
 	entries *otter.Cache[cacheKey, *entry]
 	evicted atomic.Int64
@@ -71,14 +55,8 @@ func (c *cache) get(key cacheKey) *entry {
 	return e
 }
 
-// put keeps e, unless what is there came from a later answer.
-func (c *cache) put(key cacheKey, e *entry) {
-	c.entries.Compute(key, func(old *entry, found bool) (*entry, otter.ComputeOp) {
-		if found && e.older(old) {
-			return old, otter.CancelOp
-		}
-		return e, otter.WriteOp
-	})
-}
+// put keeps e. Two answers for one reference may come in either order: if the later one is lost, a revocation that it
+// knew has broken the mark of the earlier, or will, and the store is asked once more.
+func (c *cache) put(key cacheKey, e *entry) { c.entries.Set(key, e) }
 
 func (c *cache) remove(key cacheKey) { c.entries.Invalidate(key) }

@@ -20,9 +20,12 @@ const (
 
 // RecordWriter is what a Depositor needs of the store.
 type RecordWriter interface {
-	// Put writes a new record or fails with store.ErrExists, store.ErrQuota or any other error (unavailable).
-	// It blocks for a bounded time, ends early with ctx, and is safe for concurrent use.
+	// Put writes a new record or fails with store.ErrExists, store.ErrQuota, store.ErrRevoked or any other error
+	// (unavailable). It blocks for a bounded time, ends early with ctx, and is safe for concurrent use.
 	Put(ctx context.Context, r store.Record, q store.Quota) error
+	// Shards is how many there are, and ShardOf that of a jti, from 0 up; both are fixed.
+	Shards() int
+	ShardOf(jti string) int
 }
 
 // Deposit is everything the issuer hands over for one reference.
@@ -43,23 +46,48 @@ type Deposit struct {
 type Depositor struct {
 	stamper *Stamper
 	records RecordWriter
+	log     *revocation.Follower
 }
 
-// NewDepositor returns a Depositor that stamps and seals with the first key of s.
+// NewDepositor returns a Depositor that stamps and seals with the first key of s, and knows from log what has been
+// revoked. All three are required.
 func NewDepositor(s *Stamper, w RecordWriter, log *revocation.Follower) *Depositor {
-	return &Depositor{stamper: s, records: w}
+	return &Depositor{stamper: s, records: w, log: log}
 }
 
-// Since is a moment in the revocation log, of all shards: what was revoked after it refuses the deposit.
-type Since struct{}
+// Since is a moment in the revocation log, of all shards: what was revoked after it refuses the deposit. The zero Since
+// is the beginning.
+//
+// A mint and a revocation that cross:
+//
+//  1. the issuer asks for Since, at seq 7, and finds the client in order
+//  2. the client is revoked, at seq 8: every record that is there ends
+//  3. the record is put, and refused: a floor at 8 is after 7
+//
+// Had it been put, it would have been born after 8, and lived. If 2 comes before 1, the issuer has read of it.
+type Since struct{ shards []store.Since }
 
 // Since is the moment up to which this process has read the log. It does not block.
-func (d *Depositor) Since() Since { panic("contract") }
+func (d *Depositor) Since() Since {
+	s := Since{make([]store.Since, d.records.Shards())}
+	for i := range s.shards {
+		s.shards[i] = d.log.Since(i)
+	}
+	return s
+}
+
+// of is the moment in one shard. A shard that it does not know counts from the beginning: too much is refused then.
+func (s Since) of(shard int) store.Since {
+	if shard >= len(s.shards) {
+		return store.Since{}
+	}
+	return s.shards[shard]
+}
 
 // Reference makes the next reference; its JTI goes into the JWTs before they are deposited.
 func (d *Depositor) Reference() Reference { return d.stamper.New() }
 
-// Deposit seals and stores. ErrQuota, ErrTooLarge or ErrUnavailable; after an error the reference is worthless.
+// Deposit seals and stores. ErrQuota, ErrRevoked, ErrTooLarge or ErrUnavailable; after an error the reference is worthless.
 // A record that already exists is ErrUnavailable: with 256 random bits it is a bug or an attack, never a retry.
 func (d *Depositor) Deposit(ctx context.Context, r Reference, p Deposit) error {
 	jti := r.JTI()
@@ -79,10 +107,13 @@ func (d *Depositor) Deposit(ctx context.Context, r Reference, p Deposit) error {
 		Client:    p.Handles.Client,
 		Family:    p.Handles.Family,
 		Subject:   p.Handles.Subject,
+		Since:     p.Since.of(d.records.ShardOf(jti)),
 	}, store.Quota{Grants: orDefault(p.MaxGrants, defaultMaxGrants), Bytes: orDefault(p.MaxBytes, defaultMaxBytes)})
 	switch {
 	case errors.Is(err, store.ErrQuota):
 		return fmt.Errorf("%w: deposit %s", ErrQuota, jti)
+	case errors.Is(err, store.ErrRevoked):
+		return fmt.Errorf("%w: deposit %s", ErrRevoked, jti)
 	case err != nil:
 		return fmt.Errorf("%w: deposit %s: %w", ErrUnavailable, jti, err)
 	}
@@ -90,7 +121,8 @@ func (d *Depositor) Deposit(ctx context.Context, r Reference, p Deposit) error {
 }
 
 // check holds the issuer to what every edge will ask of this record, all but the signature: a reference that can only
-// ever be refused must not go out.
+// ever be refused must not go out. And the store must call the grant what edges, which read the manifest, will call it:
+// a revocation speaks to both.
 func (p Deposit) check(jti string) error {
 	parts := strings.Split(p.Manifest, ".")
 	if len(parts) != 3 {
@@ -103,6 +135,9 @@ func (p Deposit) check(jti string) error {
 	m, err := readManifest(payload)
 	if err != nil {
 		return err
+	}
+	if m.Handles != p.Handles {
+		return errors.New("manifest: its handles are not those of the deposit")
 	}
 	return m.holdsFor(jti, p.Tokens, p.ExpiresAt)
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"time"
-	"unique"
 
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
@@ -38,28 +37,27 @@ type Config struct {
 // Exchange is the edge's half: the swap. It is safe for concurrent use; a cache hit takes no lock that is shared
 // between references.
 type Exchange struct {
-	issuer  string
-	stamper *Stamper
-	records RecordReader
-	keys    verifier.KeySource
-	lease   time.Duration
-	log     *slog.Logger
+	issuer      string
+	stamper     *Stamper
+	records     RecordReader
+	keys        verifier.KeySource
+	revocations *revocation.Follower
+	log         *slog.Logger
 
-	start   time.Time // origin of clock
+	start   time.Time // origin of the times in absent
 	hide    *mac      // makes cache keys, under a key that never leaves this process
 	cache   *cache
 	absent  absent
-	drops   *drops
 	flights flights
 }
 
-// New requires Issuer, Stamper, Records and Keys.
+// New requires Issuer, Stamper, Records, Keys and Log.
 func New(c Config) (*Exchange, error) {
 	switch {
 	case c.Issuer == "":
 		return nil, errors.New("exchange: Config.Issuer is empty: want the exact iss of manifests")
-	case c.Stamper == nil || c.Records == nil || c.Keys == nil:
-		return nil, errors.New("exchange: Config.Stamper, Records and Keys are required")
+	case c.Stamper == nil || c.Records == nil || c.Keys == nil || c.Log == nil:
+		return nil, errors.New("exchange: Config.Stamper, Records, Keys and Log are required")
 	case c.CacheBytes < 0:
 		return nil, errors.New("exchange: Config.CacheBytes cannot be negative")
 	}
@@ -80,17 +78,16 @@ func New(c Config) (*Exchange, error) {
 	rand.Read(key) // never fails
 	defer clear(key)
 	return &Exchange{
-		issuer:  c.Issuer,
-		stamper: c.Stamper,
-		records: c.Records,
-		keys:    c.Keys,
-		lease:   500 * time.Millisecond, // contract: of the answer
-		log:     c.Logger,
-		start:   time.Now(),
-		hide:    newMAC(key),
-		cache:   cache,
-		drops:   newDrops(),
-		flights: flights{flying: make(map[string]*flight)},
+		issuer:      c.Issuer,
+		stamper:     c.Stamper,
+		records:     c.Records,
+		keys:        c.Keys,
+		revocations: c.Log,
+		log:         c.Logger,
+		start:       time.Now(),
+		hide:        newMAC(key),
+		cache:       cache,
+		flights:     flights{flying: make(map[string]*flight)},
 	}, nil
 }
 
@@ -105,108 +102,32 @@ const (
 	SourceNegative Source = "negative" // remembered as unknown
 )
 
-// rounds is how often one Swap asks the store at most: an answer can be too old to use when it is there, because the
-// first signature had to wait for the issuer's keys, or because it was dropped on its way.
-const rounds = 2
-
-var errLate = errors.New("the answer of the store came later than its lease allows")
-
 // Swap parses a presented string and finds the live grant behind it. Errors are *Refusal.
-// On a cache hit it allocates nothing. The grant is shared and immutable.
+// On a cache hit it allocates nothing. The grant is shared and immutable; the Pass is the caller's own.
 //
-// The order is: form, tag and age (Parse), expiry and lease of a cached answer, remembered absence, the store. Expiry
-// is that of the signed manifest and is checked every time; a lease that has passed is never stretched, whatever the
-// store says.
-func (x *Exchange) Swap(ctx context.Context, raw string, _ Freshness) (Pass, Source, error) {
-	g, source, err := x.swap(ctx, raw)
-	return Pass{grant: g}, source, err
-}
-
-func (x *Exchange) swap(ctx context.Context, raw string) (*Grant, Source, error) {
+// The order is: form, tag and age (Parse), what the cache holds, remembered absence, the store. Expiry is that of the
+// signed manifest and is checked every time; the cache answers only under a lease of the revocation log, and only what
+// nothing in that log has named since. Strict passes the cache and remembered absence by.
+func (x *Exchange) Swap(ctx context.Context, raw string, f Freshness) (Pass, Source, error) {
 	now := time.Now()
 	r, err := x.stamper.parse(raw, now)
 	if err != nil {
-		return nil, SourceNone, err
+		return Pass{}, SourceNone, err
 	}
-	key := cacheKey(x.hide.sum(view(raw)))
-	at := now.Sub(x.start)
-	if e := x.cache.get(key); e != nil {
-		switch {
-		case e.grant.expired(now):
-			return nil, SourceHit, refuse(ReasonExpired, nil)
-		case e.fresh(at):
-			return e.grant, SourceHit, nil
-		}
-	} else if x.absent.holds(key, at) {
-		return nil, SourceNegative, refuse(ReasonUnknown, nil)
+	p := Pass{exchange: x, reference: r, freshness: f}
+	key := x.key(r)
+	source := SourceMiss
+	if f == Leased {
+		source, err = p.remembered(key, now)
 	}
-	for range rounds {
-		e, err := x.ask(ctx, r, key)
-		switch {
-		case err != nil:
-			return nil, SourceMiss, err
-		case e.grant.expired(time.Now()):
-			return nil, SourceMiss, refuse(ReasonExpired, nil)
-		case e.fresh(x.clock()):
-			return e.grant, SourceMiss, nil
-		}
+	if source == SourceMiss {
+		_, err = p.settle(ctx, key)
 	}
-	return nil, SourceMiss, refuse(ReasonUnavailable, errLate)
+	if err != nil {
+		return Pass{}, source, err
+	}
+	return p, source, nil
 }
 
-// Drop forgets what is known about a jti: no later Swap uses an answer that the store gave before, be it cached or on
-// its way. It is for whoever learns of a revocation before the lease would have ended.
-func (x *Exchange) Drop(jti string) { x.drops.mark(jti).Add(1) }
-
-// clock is monotonic: the time since this Exchange was made.
-func (x *Exchange) clock() time.Duration { return time.Since(x.start) }
-
-// fill asks the store, verifies what it has not verified before, and keeps the answer. Errors are *Refusal; only a
-// definite "no such record" is remembered. A refusal need not remove what is cached: it is past its lease, or fill
-// would not have been asked.
-func (x *Exchange) fill(ctx context.Context, f *flight, r Reference, jti string, key cacheKey) (*entry, error) {
-	asked := x.clock() // the lease runs from here: the record may be gone at any moment after
-	taken, err := x.records.Take(ctx, jti)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		x.cache.remove(key)
-		x.absent.remember(key, asked+absentLife)
-		return nil, refuse(ReasonUnknown, nil)
-	case errors.Is(err, store.ErrCorrupt):
-		return nil, refuse(ReasonTampered, err)
-	case err != nil:
-		return nil, refuse(ReasonUnavailable, err)
-	}
-	g, err := x.grant(ctx, r, jti, key, taken.Blob)
-	if err != nil {
-		return nil, err
-	}
-	e := &entry{
-		grant:       g,
-		until:       asked + x.lease,
-		drops:       f.drops,
-		mark:        f.mark,
-		seq:         taken.Seq,
-		incarnation: unique.Make(taken.Incarnation),
-	}
-	x.cache.put(key, e)
-	return e, nil
-}
-
-// grant returns what a blob stands for: the cached grant if it was read from the very same blob, else the blob is
-// opened and its manifest verified.
-func (x *Exchange) grant(ctx context.Context, r Reference, jti string, key cacheKey, blob []byte) (*Grant, error) {
-	sealed := sha256.Sum256(blob)
-	if e := x.cache.get(key); e != nil && e.grant.sealed == sealed {
-		return e.grant, nil
-	}
-	c, expires, err := x.stamper.open(r, jti, blob)
-	if err != nil {
-		return nil, refuse(ReasonTampered, err)
-	}
-	m, err := x.verifyManifest(ctx, jti, c, expires, time.Now())
-	if err != nil {
-		return nil, err
-	}
-	return newGrant(m, c.tokens, sealed), nil
-}
+// key is what the cache calls a reference.
+func (x *Exchange) key(r Reference) cacheKey { return x.hide.sum(view(r.text.reveal())) }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -25,15 +24,14 @@ type flights struct {
 // flight is one question to the store. Whoever joins waits as long as its own ctx lets it; the flight outlives any
 // one of them, under a deadline of its own.
 type flight struct {
-	mark  *atomic.Uint64
-	drops uint64 // at mark, read before the store is asked
-	done  chan struct{}
-	// entry and err are the answer, set before done is closed. Neither an error nor a panic is kept beyond it.
-	entry *entry
-	err   error
+	done chan struct{}
+	// answer and err are set before done is closed. Neither an error nor a panic is kept beyond it.
+	answer answer
+	err    error
 }
 
-// ask joins the flight for a jti, or starts one.
+// ask joins the flight for a jti, or starts one. Strict asks for itself: another's question may have been put before
+// this request came.
 //
 // A swap that came too late for the flight:
 //
@@ -41,19 +39,23 @@ type flight struct {
 //  2. flight F puts its answer into the cache, and then leaves flying
 //  3. S takes mu and finds no flight
 //
-// Hence S looks once more under mu: F has left, so its answer is there. And a flight that began before a Drop is not
-// joined after it: its answer may be from before the revocation.
-func (x *Exchange) ask(ctx context.Context, r Reference, key cacheKey) (*entry, error) {
+// Hence S looks once more under mu: F has left, so its answer is there, if it could be kept. A flight that asked before
+// a revocation may be joined after it: its answer is too old to be used before the revocation is confirmed to anyone.
+func (x *Exchange) ask(ctx context.Context, r Reference, key cacheKey, fresh Freshness) (answer, error) {
 	jti := r.JTI()
+	if fresh == Strict {
+		f := &flight{done: make(chan struct{})} // never in flying
+		x.fly(ctx, f, r, jti, key)
+		return f.answer, f.err
+	}
 	x.flights.mu.Lock()
-	if e := x.cache.get(key); e != nil && e.fresh(x.clock()) {
+	if e := x.cache.get(key); e != nil && x.revocations.Holds(&e.mark, &e.grant.names, time.Now()) {
 		x.flights.mu.Unlock()
-		return e, nil
+		return answer{entry: e, kept: true}, nil
 	}
 	f := x.flights.flying[jti]
-	if f == nil || f.mark.Load() != f.drops {
-		f = &flight{mark: x.drops.mark(jti), done: make(chan struct{})}
-		f.drops = f.mark.Load()
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
 		x.flights.flying[jti] = f
 		go x.fly(context.WithoutCancel(ctx), f, r, jti, key)
 	}
@@ -61,9 +63,9 @@ func (x *Exchange) ask(ctx context.Context, r Reference, key cacheKey) (*entry, 
 
 	select {
 	case <-f.done:
-		return f.entry, f.err
+		return f.answer, f.err
 	case <-ctx.Done():
-		return nil, refuse(ReasonUnavailable, fmt.Errorf("waiting for the store: %w", context.Cause(ctx)))
+		return answer{}, refuse(ReasonUnavailable, fmt.Errorf("waiting for the store: %w", context.Cause(ctx)))
 	}
 }
 
@@ -79,10 +81,10 @@ func (x *Exchange) fly(ctx context.Context, f *flight, r Reference, jti string, 
 				slog.String("jti", jti), slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 		}
 	}()
-	f.entry, f.err = x.fill(ctx, f, r, jti, key)
+	f.answer, f.err = x.fill(ctx, r, jti, key)
 }
 
-// land lets everybody have the answer. A flight that has been replaced meanwhile leaves its successor alone.
+// land lets everybody have the answer. A flight that nobody could join leaves the one that is flying alone.
 func (x *Exchange) land(f *flight, jti string) {
 	x.flights.mu.Lock()
 	if x.flights.flying[jti] == f {

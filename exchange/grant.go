@@ -10,6 +10,8 @@ import (
 	"time"
 	"unique"
 	"unsafe"
+
+	"github.com/coatcheck/coatcheck/revocation"
 )
 
 // Grant is what a reference stands for, as its verified manifest says. It is immutable, shared by all requests that
@@ -17,10 +19,13 @@ import (
 type Grant struct {
 	jti     string // shares its memory with the Authorization values
 	client  unique.Handle[string]
-	expires int64 // Unix seconds
+	keyID   unique.Handle[string] // that signed the manifest
+	expires int64                 // Unix seconds
 	shares  []Share
 	sealed  [sha256.Size]byte // hash of the blob that it was read from
 	weight  uint32            // bytes that a cache spends on it
+	shard   int32
+	names   revocation.Names // what the revocation log may call it
 }
 
 // Share is one audience's part: its scopes and its JWT.
@@ -33,7 +38,7 @@ type Share struct {
 const bearer = "Bearer "
 
 // newGrant packs a verified manifest and its tokens. What is one grant's own goes into one string; what many grants
-// share (client, audience, scopes) is kept once for all of them. Such names come only from signed manifests, so there
+// share (client, key, audience, scopes) is kept once for all of them. Such names come only from signed manifests, so there
 // are no more of them than the issuer has configured.
 func newGrant(m manifestClaims, tokens map[string]Token, sealed [sha256.Size]byte) *Grant {
 	var text strings.Builder
@@ -49,7 +54,10 @@ func newGrant(m manifestClaims, tokens map[string]Token, sealed [sha256.Size]byt
 		text.WriteString(tokens[a].Reveal())
 	}
 
-	g := &Grant{client: unique.Make(m.ClientID), expires: m.Expires, sealed: sealed, shares: make([]Share, len(audiences))}
+	g := &Grant{
+		client: unique.Make(m.ClientID), keyID: unique.Make(m.keyID),
+		expires: m.Expires, sealed: sealed, shares: make([]Share, len(audiences)),
+	}
 	g.weight = entryCost + uint32(size) + uint32(len(audiences))*uint32(unsafe.Sizeof(Share{}))
 	rest := text.String()
 	cut := func(n int) (part string) {

@@ -81,6 +81,8 @@ type manifestClaims struct {
 	JTI      string                 `json:"jti"`
 	Shares   map[string]shareClaims `json:"shares"`
 	Version  int                    `json:"version"`
+
+	keyID string // not a claim: the key under which the signature holds
 }
 
 type shareClaims struct {
@@ -94,17 +96,20 @@ type shareClaims struct {
 //  1. signature by a key of the issuer, typ, iss, aud, exp (the verifier): who wrote the record into the store, and
 //     owns a reference to seal it under, still cannot sign
 //  2. version 1, and nothing but what version 1 has, written as it is written
-//  3. jti is the key of the record, client_id is there
+//  3. jti is the key of the record, client_id and all handles are there: what has no name cannot be revoked
 //  4. exp is the expiry that was sealed beside the manifest
 //  5. the audiences of the shares are exactly those of the tokens, and each token has its share's hash
 func (x *Exchange) verifyManifest(ctx context.Context, jti string, c contents, expires, now time.Time) (manifestClaims, error) {
-	payload, err := verifier.Signed(ctx, x.keys, c.manifest, verifier.Expect{
+	keys := &askedKey{KeySource: x.keys}
+	payload, err := verifier.Signed(ctx, keys, c.manifest, verifier.Expect{
 		Type:     ManifestType,
 		Issuer:   x.issuer,
 		Audience: ManifestAudience,
 		MaxBytes: maxManifest,
 	}, now)
 	switch {
+	case x.revocations.KeyRevoked(keys.id): // whatever the key set says of it
+		return manifestClaims{}, refuse(ReasonKeyRevoked, err)
 	case errors.Is(err, verifier.ErrKeysUnavailable), ctx.Err() != nil:
 		return manifestClaims{}, refuse(ReasonUnavailable, err)
 	case errors.Is(err, verifier.ErrExpired):
@@ -119,7 +124,19 @@ func (x *Exchange) verifyManifest(ctx context.Context, jti string, c contents, e
 	if err != nil {
 		return manifestClaims{}, refuse(ReasonTampered, err)
 	}
+	m.keyID = keys.id
 	return m, nil
+}
+
+// askedKey notes the id of the key that one verification asks for: the only one under which its signature can hold.
+type askedKey struct {
+	verifier.KeySource
+	id string
+}
+
+func (a *askedKey) Key(ctx context.Context, id string) (verifier.Key, error) {
+	a.id = id
+	return a.KeySource.Key(ctx, id)
 }
 
 // readManifest is strict: what it has read it writes again, and compares. Nothing that encoding/json forgives comes back
@@ -145,6 +162,8 @@ func (m manifestClaims) holdsFor(jti string, tokens map[string]Token, expires ti
 		return errors.New("manifest: jti is not the key of the record")
 	case m.ClientID == "":
 		return errors.New("manifest: no client")
+	case m.Handles.Client == "" || m.Handles.Family == "" || m.Handles.Subject == "":
+		return errors.New("manifest: a handle is missing")
 	case m.Expires != expires.Unix():
 		return errors.New("manifest: exp is not the expiry of the record")
 	case len(m.Shares) != len(tokens):

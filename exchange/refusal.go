@@ -24,13 +24,15 @@ const (
 	ReasonMalformed   Reason = "malformed"   // length, alphabet, prefix or checksum
 	ReasonForged      Reason = "forged"      // no stamp key of ours made its tag
 	ReasonStale       Reason = "stale"       // older than the longest life, or from the future
-	ReasonUnknown     Reason = "unknown"     // no record: never issued, deleted or expired there
+	ReasonUnknown     Reason = "unknown"     // no record: never issued, revoked, or expired there
 	ReasonExpired     Reason = "expired"     // its manifest's exp has passed
-	ReasonTampered    Reason = "tampered"    // the record does not open, or its manifest does not hold
+	ReasonTampered    Reason = "tampered"    // the record does not open, its manifest does not hold, or it was replaced
+	ReasonKeyRevoked  Reason = "key_revoked" // the key that signed its manifest is revoked
 	ReasonUnavailable Reason = "unavailable" // with ErrUnavailable
+	ReasonClosed      Reason = "closed"      // with ErrUnavailable: the issuers have not opened the store's shard
 )
 
-// Refusal is the error of Parse and Swap. errors.Is(err, ErrInactive) or errors.Is(err, ErrUnavailable), never both.
+// Refusal is the error of Parse, Swap and Decide. errors.Is(err, ErrInactive) or errors.Is(err, ErrUnavailable), never both.
 type Refusal struct {
 	Reason Reason
 	Err    error // detail for the log; may be nil; never holds a secret
@@ -56,7 +58,7 @@ func (r *Refusal) Unwrap() []error {
 }
 
 func (r *Refusal) sentinel() error {
-	if r.Reason == ReasonUnavailable {
+	if r.Reason == ReasonUnavailable || r.Reason == ReasonClosed {
 		return ErrUnavailable
 	}
 	return ErrInactive
