@@ -18,6 +18,9 @@ func check(r *Route, p *pattern) []error {
 	case !r.Public && r.Audience == "":
 		add("it has no audience: name the service that its JWT is for, or say public: true")
 	}
+	if r.Public && r.Strict {
+		add("it is public and asks for freshness: strict: drop one; where no reference is asked for, none can be stale")
+	}
 	if r.Audience == "" && len(r.Scopes) > 0 {
 		add("it asks for scopes without an audience: scopes belong to one")
 	}
