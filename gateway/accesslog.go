@@ -42,6 +42,9 @@ func (v *visit) logAccess(o outcome, took time.Duration) {
 	if v.grant != nil {
 		attrs = append(attrs, slog.String("jti", v.grant.JTI()), slog.String("client", v.grant.ClientID()))
 	}
+	if v.edge.development && v.gate.open.Load() {
+		attrs = append(attrs, slog.Int64("decided_ns", v.gate.moment.Load()))
+	}
 	if v.span != nil {
 		attrs = append(attrs, slog.String("trace_id", v.span.SpanContext().TraceID().String()))
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -24,8 +25,8 @@ type answer struct {
 	extended time.Time
 	status   int // 0: nothing has gone out
 	bytes    int64
-	failed   error // the first write that did not get through
-	hijacked bool
+	failed   error                    // the first write that did not get through
+	tunnel   atomic.Pointer[net.Conn] // nil: the connection is net/http's
 }
 
 func (a *answer) reset(w http.ResponseWriter, now time.Time) {
@@ -33,7 +34,7 @@ func (a *answer) reset(w http.ResponseWriter, now time.Time) {
 	a.extend(now) // also takes away what is left of the connection's last request
 }
 
-func (a *answer) begun() bool { return a.status != 0 || a.hijacked }
+func (a *answer) begun() bool { return a.status != 0 || a.tunnel.Load() != nil }
 
 func (a *answer) extend(now time.Time) {
 	if now.Sub(a.extended) < writeStep {
@@ -74,10 +75,17 @@ func (a *answer) Flush() {
 func (a *answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := a.control.Hijack()
 	if err == nil {
-		a.hijacked = true
+		a.tunnel.Store(&conn)
 		a.status = http.StatusSwitchingProtocols
 	}
 	return conn, rw, err
+}
+
+// hangUp closes a connection that has become a tunnel. It may be called at any time, from any goroutine.
+func (a *answer) hangUp() {
+	if conn := a.tunnel.Load(); conn != nil {
+		_ = (*conn).Close()
+	}
 }
 
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

@@ -213,8 +213,8 @@ func TestB6_EveryReasonIsTheSame401(t *testing.T) {
 // refusing refuses every reference for one reason.
 type refusing exchange.Reason
 
-func (r refusing) Swap(context.Context, string) (*exchange.Grant, exchange.Source, error) {
-	return nil, exchange.SourceMiss, &exchange.Refusal{Reason: exchange.Reason(r)}
+func (r refusing) Swap(context.Context, string, exchange.Freshness) (exchange.Pass, exchange.Source, error) {
+	return exchange.Pass{}, exchange.SourceMiss, &exchange.Refusal{Reason: exchange.Reason(r)}
 }
 
 // plain is an answer without what differs between any two.

@@ -57,7 +57,8 @@ type Config struct {
 	Meter                   metric.MeterProvider // nil: none
 	Tracer                  trace.TracerProvider // nil: none; it should sample always, for TraceSample has already chosen
 	TraceSample             float64              // share of requests that are traced, 0 to 1; decided before any span is built
-	// ExposeDecisionForDevelopment adds Coatcheck-Decision to answers: route, audience, cache, jti. Only `coatcheck dev` sets it.
+	// ExposeDecisionForDevelopment adds Coatcheck-Decision to answers: route, audience, cache, jti, and decided_ns, which the
+	// access log then has too: when the request was let through, by the host's CLOCK_MONOTONIC. Only `coatcheck dev` sets it.
 	ExposeDecisionForDevelopment bool
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/revocation"
 )
 
 func page(t *testing.T, name string) string {
@@ -34,9 +35,11 @@ func TestEveryDecisionAndReasonIsDocumented(t *testing.T) {
 	errors := page(t, "errors.md")
 	for _, word := range []string{
 		decisionAllow, decisionDeny, decisionError, decisionHandler,
-		reasonSwapped, reasonPublic, reasonLastHop, reasonExpired, reasonAnswered, reasonAudience,
+		reasonSwapped, reasonPublic, reasonLastHop, reasonStreamExpired, reasonAnswered, reasonAudience,
 		string(exchange.ReasonMalformed), string(exchange.ReasonForged), string(exchange.ReasonStale),
-		string(exchange.ReasonUnknown), string(exchange.ReasonExpired), string(exchange.ReasonTampered), string(exchange.ReasonUnavailable),
+		string(exchange.ReasonUnknown), string(exchange.ReasonExpired), string(exchange.ReasonTampered), string(exchange.ReasonKeyRevoked),
+		string(exchange.ReasonUnavailable), string(exchange.ReasonClosed),
+		string(revocation.Revoked), string(revocation.Expired), string(revocation.LeaseLost), reasonLeaseLost,
 	} {
 		if row := "| `" + word + "` | "; !strings.Contains(errors, row) {
 			t.Errorf("docs/errors.md has no row %q", row)

@@ -9,8 +9,8 @@
 // 503 when the edge itself cannot decide, and only then; 502 or 504 for trouble with an upstream; 500 for a bug, ours or a
 // handler's. All are in one table (problems). What net/http cannot read as a request it answers before us, bare.
 //
-// The reference is taken off the request before any foreign code sees it, and is forgotten as soon as it has been
-// swapped; it appears in no log, metric, trace or error page. The JWT is put on last, on the copy of the request
+// The reference is taken off the request before any foreign code sees it, and is kept for as long as the request may have
+// to ask for it again, where nothing can print it; it appears in no log, metric, trace or error page. The JWT is put on last, on the copy of the request
 // that goes upstream, so that nothing a client sends can remove, replace or read it.
 //
 // What policy matched is what is forwarded, byte for byte: there is one canonical form of host and path, frozen
@@ -26,12 +26,18 @@
 //  6. hygiene again, for what they added
 //  7. match on the frozen target: 404 and 405 come before credentials are judged
 //  8. the swap: live, then audience and every scope of this route, on each request, also when the cache answered
-//  9. Authorization becomes the audience's JWT, last, and the request goes upstream
+//  9. Authorization becomes the audience's JWT, last
+//  10. the decision: with the upstream's connection in hand, when the first byte is about to be written, the grant is asked
+//     for once more; steps 5 to 9, a queue for connections and a client that sends its body slowly may have taken any
+//     time. A no ends the request with the answer that the swap would have given, and the upstream has seen nothing of it.
+//     When the transport tries again on another connection, so is the grant
 //
 // # Time
 //
 // A request has Config.RequestTimeout in all. Two kinds of answer outlive it, because they are meant to: server-sent
-// events and WebSockets. They end when the grant that opened them expires, on a public route after an hour.
+// events and WebSockets. They end when the grant that opened them is revoked or expires, and a grace after the
+// revocation log was last heard (revocation.FollowerConfig.StreamGrace); on a public route after an hour. A request
+// that takes longer than a second ends so too, whichever way its bytes flow.
 // A client that stops sending or stops reading is cut off after 10 and 30 seconds.
 package gateway
 

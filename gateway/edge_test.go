@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -211,11 +212,21 @@ func TestExposeDecisionForDevelopment(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t, func(c *gateway.Config) { c.ExposeDecisionForDevelopment = true })
 	g := h.full()
-	for _, cache := range []string{"miss", "hit"} {
+	last := gateway.HostClock()
+	for i, cache := range []string{"miss", "hit"} {
 		want := "route=orders-read; audience=orders-api; cache=" + cache + "; jti=" + g.jti
-		if got := h.get("/orders/1", bearer(g.reference)).header.Get("Coatcheck-Decision"); got != want {
+		got, moment, _ := strings.Cut(h.get("/orders/1", bearer(g.reference)).header.Get("Coatcheck-Decision"), "; decided_ns=")
+		if got != want {
 			t.Errorf("Coatcheck-Decision %q, want %q", got, want)
 		}
+		ns, err := strconv.ParseInt(moment, 10, 64)
+		if err != nil || ns < last || ns > gateway.HostClock() {
+			t.Errorf("decided_ns=%s, want a moment after %d and before now", moment, last)
+		}
+		if e := h.log.entry(t, i); e["decided_ns"] != float64(ns) {
+			t.Errorf("log says decided_ns %v, want %d", e["decided_ns"], ns)
+		}
+		last = ns
 	}
 	if got, want := h.get("/docs/1").header.Get("Coatcheck-Decision"), "route=docs; audience=none; cache=none; jti=none"; got != want {
 		t.Errorf("public: Coatcheck-Decision %q, want %q", got, want)
@@ -267,16 +278,16 @@ func TestExpiredGrantIsRefusedAtTheEdge(t *testing.T) {
 // remembering swaps once, and then says the same for ever.
 type remembering struct {
 	gateway.Swapper
-	grant atomic.Pointer[exchange.Grant]
+	pass atomic.Pointer[exchange.Pass]
 }
 
-func (s *remembering) Swap(ctx context.Context, raw string) (*exchange.Grant, exchange.Source, error) {
-	if g := s.grant.Load(); g != nil {
-		return g, exchange.SourceHit, nil
+func (s *remembering) Swap(ctx context.Context, raw string, f exchange.Freshness) (exchange.Pass, exchange.Source, error) {
+	if p := s.pass.Load(); p != nil {
+		return *p, exchange.SourceHit, nil
 	}
-	g, source, err := s.Swapper.Swap(ctx, raw)
-	s.grant.Store(g)
-	return g, source, err
+	p, source, err := s.Swapper.Swap(ctx, raw, f)
+	s.pass.Store(&p)
+	return p, source, err
 }
 
 func TestRunEndsWithItsContext(t *testing.T) {

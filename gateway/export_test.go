@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"time"
+
+	"github.com/coatcheck/coatcheck/exchange"
 )
 
 // Decision is the edge's own part of a request, without listener, gin and proxy: what remains of it on a cache hit
@@ -45,4 +48,40 @@ func ProblemRows() []ProblemRow {
 		rows = append(rows, ProblemRow{p.name, p.title, p.detail, p.status, p.document("id")})
 	}
 	return rows
+}
+
+// HostClock is what decided_ns is read from.
+var HostClock = hostClock
+
+// OnDial calls f before each connection to an upstream is made.
+func (e *Edge) OnDial(upstream string, f func()) {
+	t := e.services[upstream].upstream.transport
+	dial := t.DialContext
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		f()
+		return dial(ctx, network, address)
+	}
+}
+
+// OneConnection makes requests to an upstream wait for each other.
+func (e *Edge) OneConnection(upstream string) {
+	e.services[upstream].upstream.transport.MaxConnsPerHost = 1
+}
+
+// Unguard makes connections to an upstream that can hold no gate.
+func (e *Edge) Unguard(upstream string) {
+	e.services[upstream].upstream.transport.DialContext = new(net.Dialer).DialContext
+}
+
+// Dispatch asks the gate of one request, which is as old as clock says.
+func Dispatch(ctx context.Context, p exchange.Pass, clock func() int64) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	out, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://orders", nil)
+	if err != nil {
+		return err
+	}
+	g := &gate{out: out, cancel: cancel, clock: clock}
+	g.keep(p)
+	return g.decide()
 }

@@ -18,12 +18,12 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/gateway"
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/routes"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/verifier"
@@ -44,6 +44,8 @@ type house struct {
 	depositor *exchange.Depositor
 	key       *ecdsa.PrivateKey
 	records   *records
+	follower  *revocation.Follower
+	revoked   uint64 // number of the last revocation
 }
 
 // standard is the table of most tests.
@@ -58,12 +60,21 @@ func standard() []routes.Route {
 		{Name: "docs", Match: "GET /docs/{rest...}", Upstream: "orders", Public: true},
 		{Name: "any", Match: "/any", Upstream: "orders", Audience: "orders-api"},
 		{Name: "socket", Match: "GET /socket", Upstream: "orders", Audience: "orders-api", WebSocket: true},
+		{Name: "strict", Match: "/strict", Upstream: "orders", Audience: "orders-api", Strict: true},
 	}
 }
 
+// newHouse has a lease that outlasts the test: the cache answers whenever it can.
 func newHouse(t testing.TB, change ...func(*gateway.Config)) *house {
 	t.Helper()
+	return newHouseUnder(t, time.Hour, 0, change...)
+}
+
+// newHouseUnder has a follower that pulls four times a lease, and a grace for streams (0: the default).
+func newHouseUnder(t testing.TB, lease, grace time.Duration, change ...func(*gateway.Config)) *house {
+	t.Helper()
 	h := &house{t: t, service: newService(t), log: &lines{}, records: &records{Memory: store.NewMemory()}}
+	h.follow(lease, grace)
 	h.openExchange()
 	table, err := routes.New(standard())
 	if err != nil {
@@ -102,29 +113,17 @@ func (h *house) openExchange() {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.depositor = exchange.NewDepositor(stamper, h.records)
+	h.depositor = exchange.NewDepositor(stamper, h.records, h.follower)
 	h.exchange, err = exchange.New(exchange.Config{
 		Issuer:  issuerURL,
 		Stamper: stamper,
 		Records: h.records,
 		Keys:    verifier.StaticKeys{"key-1": {ID: "key-1", Algorithm: "ES256", Public: h.key.Public()}},
+		Log:     h.follower,
 	})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-}
-
-// records is the memory store, which can be made to be away.
-type records struct {
-	*store.Memory
-	away atomic.Bool
-}
-
-func (r *records) Take(ctx context.Context, jti string) (store.Taken, error) {
-	if r.away.Load() {
-		return store.Taken{}, store.ErrUnavailable
-	}
-	return r.Memory.Take(ctx, jti)
 }
 
 // grant is one reference and what it stands for.

@@ -14,12 +14,13 @@ import (
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/gateway"
+	"github.com/coatcheck/coatcheck/revocation"
 )
 
 type failing struct{}
 
-func (failing) Swap(context.Context, string) (*exchange.Grant, exchange.Source, error) {
-	return nil, exchange.SourceNone, errors.New("something else")
+func (failing) Swap(context.Context, string, exchange.Freshness) (exchange.Pass, exchange.Source, error) {
+	return exchange.Pass{}, exchange.SourceNone, errors.New("something else")
 }
 
 // A body over the limit is a 413, announced or not.
@@ -223,43 +224,6 @@ func TestClientThatGoesAway(t *testing.T) {
 	}
 }
 
-// A stream of events outlives the request's deadline, and ends with its grant.
-func TestStreamEndsWithItsGrant(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t, func(c *gateway.Config) { c.RequestTimeout = 300 * time.Millisecond })
-	ended := make(chan struct{})
-	h.service.answers(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream; charset=utf-8")
-		for tick := time.NewTicker(10 * time.Millisecond); ; {
-			_, _ = io.WriteString(w, "data: x\n\n")
-			_ = http.NewResponseController(w).Flush()
-			select {
-			case <-tick.C:
-			case <-r.Context().Done():
-				tick.Stop()
-				close(ended)
-				return
-			}
-		}
-	})
-	began := time.Now()
-	g := h.issue(map[string][]string{"orders-api": {"orders:read"}}, 2*time.Second)
-	a := h.get("/orders/1", bearer(g.reference))
-	<-ended
-	if a.status != 200 || a.err == nil || time.Since(began) < 500*time.Millisecond {
-		t.Errorf("stream gave %d and error %v after %v, want it to last about as long as its grant of 2 s", a.status, a.err, time.Since(began))
-	}
-	h.expired()
-}
-
-// expired expects a log that calls the end of a stream what it is: kept, not failed.
-func (h *house) expired() {
-	h.t.Helper()
-	if e := h.log.entry(h.t, 0); e["level"] != "INFO" || e["decision"] != "allow" || e["reason"] != "stream_expired" {
-		h.t.Errorf("log says %v, want INFO, allow, stream_expired", e)
-	}
-}
-
 // A client that is over its rate gets 429; another is not touched, and neither is one that is refused anyway.
 func TestPerClientRate(t *testing.T) {
 	t.Parallel()
@@ -288,9 +252,7 @@ func TestBadReferenceBrake(t *testing.T) {
 	h.refused(h.get("/orders/1", bearer("bad")), 401, "invalid_token")
 	h.refused(h.get("/orders/1", bearer("bad")), 429, "too_many_bad_references")
 	gone := h.full()
-	if there, err := h.records.Delete(t.Context(), gone.jti); !there || err != nil {
-		t.Fatalf("delete: %v, %v", there, err)
-	}
+	h.revoke(revocation.Token, gone.jti)
 	for range 3 {
 		h.refused(h.get("/orders/1", bearer(gone.reference)), 401, "invalid_token")
 	}

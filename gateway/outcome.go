@@ -23,7 +23,9 @@ const (
 	reasonLastHop  = "last_hop" // OPTIONS with Max-Forwards: 0
 	reasonAnswered = "answered" // decisionHandler has no other
 	reasonAudience = "audience" // the grant has no share for the route's audience
-	reasonExpired  = "stream_expired"
+	// An answer has been cut (revoked and expired are such reasons too, see exchange.Watch).
+	reasonLeaseLost     = "lease_lost"     // nobody knows whether its grant is revoked
+	reasonStreamExpired = "stream_expired" // it was a stream on a public route
 )
 
 func (v *visit) outcome() outcome {
@@ -32,12 +34,10 @@ func (v *visit) outcome() outcome {
 		o.route = v.route.Name
 	}
 	switch {
-	case v.expired:
-		o.decision, o.reason = decisionAllow, reasonExpired
 	case v.refused != nil && (v.refused.code.problem().status >= 500):
 		o.decision, o.reason = decisionError, v.refused.why()
 	case v.refused != nil && v.allowed:
-		o.decision, o.reason = decisionAllow, v.refused.why() // the client's end of it failed
+		o.decision, o.reason = decisionAllow, v.refused.why() // the client's end of it failed, or its grant has ended
 	case v.refused != nil:
 		o.decision, o.reason = decisionDeny, v.refused.why()
 	case !v.allowed:

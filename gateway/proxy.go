@@ -7,6 +7,7 @@ import (
 	"log"
 	"mime"
 	"net/http"
+	"net/http/httptrace"
 	"net/http/httputil"
 	"strings"
 	"sync"
@@ -32,7 +33,7 @@ func (e *Edge) newService(name string, u Upstream) (*service, error) {
 	s.proxy = &httputil.ReverseProxy{
 		// Not Director: what that sets, a client's `Connection: Authorization` takes off again.
 		Rewrite:        s.rewrite,
-		Transport:      up.transport,
+		Transport:      s,
 		BufferPool:     &buffers{},
 		ModifyResponse: s.receive,
 		ErrorHandler:   s.fail,
@@ -50,9 +51,8 @@ func (s *service) forward(w gin.ResponseWriter, v *visit, r *http.Request) {
 	v.allowed = true
 	whole := false
 	defer func() {
-		v.expired = errors.Is(context.Cause(r.Context()), errExpired)
-		if !whole && !v.expired {
-			v.refused = v.interrupted(r.Context())
+		if !whole || v.answer.tunnel.Load() != nil { // the end of a tunnel looks the same whoever brought it about
+			v.interrupted(context.Cause(r.Context()), whole)
 		}
 	}()
 	s.proxy.ServeHTTP(prompt{w, &v.answer}, r)
@@ -81,11 +81,29 @@ func (s *service) rewrite(p *httputil.ProxyRequest) {
 	}
 }
 
-var errUpgrade = errors.New("gateway: upstream switched to a protocol that was not asked for")
+// RoundTrip sends what rewrite has made, through the gate; on a public route there is nothing to decide.
+func (s *service) RoundTrip(out *http.Request) (*http.Response, error) {
+	if v, _ := visitOf(out.Context()); v.share != nil {
+		v.gate.out, v.gate.cancel = out, v.cancel
+		// ReverseProxy traces each request for its 1xx answers. Hooking into that costs one word; a trace of our own would
+		// be merged with it by reflection, every time.
+		httptrace.ContextClientTrace(out.Context()).GotConn = v.gate.meet
+	}
+	return s.upstream.transport.RoundTrip(out)
+}
+
+// What an upstream cannot mean.
+var (
+	errUpgrade = errors.New("gateway: upstream switched to a protocol that was not asked for")
+	errEarly   = errors.New("gateway: upstream has answered before it was asked")
+)
 
 // receive looks at an answer before its first byte goes to the client.
 func (s *service) receive(res *http.Response) error {
 	v, _ := visitOf(res.Request.Context())
+	if v.share != nil && !v.gate.open.Load() {
+		return errEarly // the decision is still to come, and a tunnel would be a way past it
+	}
 	upgraded := res.StatusCode == http.StatusSwitchingProtocols
 	if upgraded && (!asksWebSocket(res.Request.Header) || !strings.EqualFold(res.Header.Get("Upgrade"), "websocket")) {
 		return errUpgrade // a tunnel past every decision; refused here, for ReverseProxy's own check leaves the connection open
@@ -95,6 +113,9 @@ func (s *service) receive(res *http.Response) error {
 	}
 	dropManaged(res.Header)
 	v.sign(v.answer.Header()) // again, for ReverseProxy clears the header after a 1xx
+	if s.edge.development {
+		v.exposeDecision(v.answer.Header()) // again, for now the decision has been taken
+	}
 	return nil
 }
 
@@ -123,8 +144,15 @@ func (s *service) fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (s *service) diagnose(ctx context.Context, v *visit, err error) *refusal {
 	cause := context.Cause(ctx)
+	away, isAway := errors.AsType[turnedAway](cause)
+	short, isCut := errors.AsType[cut](cause)
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
+	case isAway:
+		v.allowed = false
+		return s.edge.refuseSwap(ctx, v, away.error)
+	case isCut:
+		return v.cutOff(short)
 	case tooLarge:
 		return &refusal{code: codeBodyTooLarge}
 	case errors.Is(err, errSlowBody), v.body.stalled():
@@ -145,17 +173,22 @@ func (s *service) diagnose(ctx context.Context, v *visit, err error) *refusal {
 	return &refusal{code: codeUpstream, err: printable(err)}
 }
 
-// interrupted says why an answer that had begun to flow was cut. Only the log hears it: the client sees the
-// connection break, never a whole answer.
-func (v *visit) interrupted(ctx context.Context) *refusal {
-	switch cause := context.Cause(ctx); {
+// interrupted notes why an answer that had begun to flow has ended as it did. Only the log hears it: the client sees
+// the connection break, never a whole answer.
+func (v *visit) interrupted(cause error, whole bool) {
+	short, isCut := errors.AsType[cut](cause)
+	switch {
+	case isCut:
+		v.refused = v.cutOff(short)
+	case whole:
 	case errors.Is(cause, errTooLong):
-		return &refusal{code: codeUpstreamTimeout}
+		v.refused = &refusal{code: codeUpstreamTimeout}
 	case cause != nil, v.answer.failed != nil:
-		return &refusal{code: codeClientGone}
+		v.refused = &refusal{code: codeClientGone}
+	default:
+		v.edge.meter.upstreamTrouble(v.service.name, troubleCut)
+		v.refused = &refusal{code: codeUpstreamCut}
 	}
-	v.edge.meter.upstreamTrouble(v.service.name, troubleCut)
-	return &refusal{code: codeUpstreamCut}
 }
 
 // answerOptions answers an OPTIONS request that goes no further (RFC 9110 §7.6.2).

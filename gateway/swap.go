@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
@@ -37,17 +38,17 @@ func (e *Edge) decide(ctx context.Context, v *visit) *refusal {
 }
 
 // swap finds the grant and asks it for this route. The grant may come from a cache, the questions to it are asked
-// anew each time: an answer for one route never serves another.
+// anew each time: an answer for one route never serves another. Its yes is not the decision, which the gate takes.
 func (e *Edge) swap(ctx context.Context, v *visit) *refusal {
 	began := time.Now()
-	pass, source, err := e.swapper.Swap(ctx, v.presented.raw, exchange.Leased)
+	pass, source, err := e.swapper.Swap(ctx, v.presented.raw, exchange.Freshness(v.route.Strict))
 	now := time.Now()
-	v.presented = presented{} // nobody needs it any more
+	v.presented = presented{} // what is still needed of it is in the pass, which does not print it
 	v.source, v.swapTook = source, now.Sub(began)
 	if err != nil {
 		return e.refuseSwap(ctx, v, err)
 	}
-	grant := pass.Grant()
+	grant := v.gate.keep(pass)
 	v.grant = grant
 	if !now.Before(grant.ExpiresAt()) {
 		return e.inactive(v, exchange.ReasonExpired, nil)
@@ -106,5 +107,9 @@ func (v *visit) exposeDecision(h http.Header) {
 	if v.grant != nil {
 		jti = v.grant.JTI()
 	}
-	h.Set("Coatcheck-Decision", "route="+name+"; audience="+audience+"; cache="+string(v.source)+"; jti="+jti)
+	text := "route=" + name + "; audience=" + audience + "; cache=" + string(v.source) + "; jti=" + jti
+	if v.gate.open.Load() {
+		text += "; decided_ns=" + strconv.FormatInt(v.gate.moment.Load(), 10)
+	}
+	h.Set("Coatcheck-Decision", text)
 }

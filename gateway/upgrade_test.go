@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -99,29 +98,4 @@ func switchTo(protocol string) http.HandlerFunc {
 		line, _ := rw.ReadString('\n')
 		_, _ = io.WriteString(conn, strings.ToUpper(line))
 	}
-}
-
-// A socket ends with the grant that opened it, however busy it is.
-func TestWebSocketEndsWithItsGrant(t *testing.T) {
-	t.Parallel()
-	h := newHouse(t)
-	h.service.answers(func(w http.ResponseWriter, _ *http.Request) {
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer func() { _ = conn.Close() }()
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-		_, _ = rw.ReadByte() // waits for the edge to hang up
-	})
-	g := h.issue(map[string][]string{"orders-api": nil}, time.Second)
-	conn, r := h.dial()
-	h.write(conn, "GET /socket HTTP/1.1\r\nHost: edge\r\n"+bearer(g.reference)+"\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
-	if status, _ := h.head(r); status != 101 {
-		t.Fatalf("handshake: %d; want 101", status)
-	}
-	if _, err := r.ReadByte(); !errors.Is(err, io.EOF) {
-		t.Errorf("socket of a grant of one second gave %v, want its end", err)
-	}
-	h.expired()
 }

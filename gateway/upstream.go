@@ -75,7 +75,7 @@ func newUpstream(u Upstream, log *slog.Logger) (*upstream, error) {
 // Bodies are not transformed: nothing asks for gzip that the caller did not ask for.
 func newTransport(u Upstream) *http.Transport {
 	t := &http.Transport{
-		DialContext:            (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:            guard((&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext),
 		TLSClientConfig:        u.TLS.Clone(),
 		TLSHandshakeTimeout:    handshakeTimeout,
 		ResponseHeaderTimeout:  u.Timeout,

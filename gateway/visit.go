@@ -35,12 +35,13 @@ type visit struct {
 	grant    *exchange.Grant // nil: public, or not decided
 	share    *exchange.Share // nil exactly when grant is
 
+	gate    gate     // the decision
 	allowed bool     // it went upstream
-	expired bool     // its answer was a stream, which has lasted as long as it may
-	refused *refusal // our own answer, and why
+	refused *refusal // our own answer, and why; or why an answer has been cut
 
 	span   trace.Span // nil: not sampled
-	timer  *time.Timer
+	term   term
+	gone   <-chan struct{} // closed when its context is over
 	cancel context.CancelCauseFunc
 }
 
@@ -51,15 +52,11 @@ func visitOf(ctx context.Context) (*visit, bool) {
 	return v, ok
 }
 
-// Why a visit's context ended before the visit did.
+// Why a visit's context ended before the visit did; the other causes are turnedAway and cut.
 var (
 	errTooLong = errors.New("gateway: request timed out")
-	errExpired = errors.New("gateway: stream has lasted as long as it may")
 	errOver    = errors.New("gateway: request is over")
 )
-
-// publicStream is how long a stream on a public route may last; others last as long as their grant.
-const publicStream = time.Hour
 
 func (e *Edge) begin(w http.ResponseWriter, r *http.Request) *visit {
 	v := &visit{
@@ -69,6 +66,9 @@ func (e *Edge) begin(w http.ResponseWriter, r *http.Request) *visit {
 		method: loggable(r.Method),
 		caller: callerOf(r, e.trusted), // before hygiene takes off what trusted proxies say
 		source: exchange.SourceNone,
+	}
+	if e.development {
+		v.gate.clock = hostClock
 	}
 	v.closes = w.Header().Get("Connection") == "close" // Server wants it so
 	v.answer.reset(w, v.start)
@@ -87,8 +87,8 @@ func (v *visit) sign(h http.Header) {
 // bound gives the request its deadline and its visit, and its body the limits of a body.
 func (v *visit) bound(r *http.Request) *http.Request {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	v.cancel = cancel
-	v.timer = time.AfterFunc(v.edge.timeout, func() { cancel(errTooLong) })
+	v.cancel, v.gone = cancel, ctx.Done()
+	v.beginTerm(v.edge.timeout)
 	if v.edge.sampled() {
 		ctx = v.startSpan(ctx)
 	}
@@ -100,17 +100,6 @@ func (v *visit) bound(r *http.Request) *http.Request {
 	return r
 }
 
-// stream gives an answer that is meant to outlive the request's deadline one of its own. It is called before the first
-// byte of the answer goes out, by the goroutine that carries it.
-func (v *visit) stream() {
-	left := publicStream
-	if v.grant != nil {
-		left = time.Until(v.grant.ExpiresAt())
-	}
-	v.timer.Stop()
-	v.timer = time.AfterFunc(left, func() { v.cancel(errExpired) })
-}
-
 // end is deferred around everything: it turns a panic into an answer or a cut connection, then tells logs,
 // metrics and traces.
 func (e *Edge) end(v *visit) {
@@ -118,9 +107,7 @@ func (e *Edge) end(v *visit) {
 	if p := recover(); p != nil {
 		cut = v.recovered(p)
 	}
-	if v.timer != nil {
-		v.timer.Stop()
-	}
+	v.endTerm()
 	v.body.leave()
 	took := time.Since(v.start)
 	o := v.outcome()
@@ -144,7 +131,7 @@ func (v *visit) recovered(p any) (cut bool) {
 	v.logPanic(p)
 	if v.answer.begun() {
 		v.refused = &refusal{code: codeInternal}
-		return !v.answer.hijacked
+		return v.answer.tunnel.Load() == nil
 	}
 	v.refuse(&v.answer, &refusal{code: codeInternal})
 	return false
