@@ -4,28 +4,28 @@ import (
 	"context"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/store"
 )
 
-// decide is what the edge does with a swap: the policy of the route, on every request.
+// decide is what the edge does with a swap: the policy of the route, and the decision, on every request.
 func decide(b testing.TB, x *exchange.Exchange, raw string, scopes []string) {
-	g, _, err := x.Swap(context.Background(), raw)
+	p, _, err := x.Swap(context.Background(), raw, exchange.Leased)
 	if err != nil {
 		b.Fatal(err)
 	}
-	s, ok := g.Share("orders-api")
+	s, ok := p.Grant().Share("orders-api")
 	if !ok || !s.Allows(scopes) || s.Authorization() == "" {
 		b.Fatal("not allowed")
 	}
+	if _, err := p.Decide(context.Background()); err != nil {
+		b.Fatal(err)
+	}
 }
 
-func longLease(c *exchange.Config) { c.Lease = time.Hour }
-
 func TestSwapHitAllocatesNothing(t *testing.T) {
-	k := newKit(t, longLease)
+	k := newKit(t, hold)
 	_, raw := k.issue()
 	scopes := []string{"orders:read", "orders:write"}
 	decide(t, k.edge, raw, scopes)
@@ -35,7 +35,7 @@ func TestSwapHitAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkSwapHit(b *testing.B) {
-	k := newKit(b, longLease)
+	k := newKit(b, hold)
 	_, raw := k.issue()
 	scopes := []string{"orders:read"}
 	b.ReportAllocs()
@@ -45,7 +45,7 @@ func BenchmarkSwapHit(b *testing.B) {
 }
 
 func BenchmarkSwapHitParallel(b *testing.B) {
-	k := newKit(b, longLease)
+	k := newKit(b, hold)
 	var raws []string
 	for range 1000 {
 		_, raw := k.issue()
@@ -64,7 +64,7 @@ func BenchmarkSwapHitParallel(b *testing.B) {
 
 // A miss with everything that is ours: the store is in process, the signature of the manifest is verified.
 func BenchmarkSwapMiss(b *testing.B) {
-	k := newKit(b)
+	k := newKit(b, hold)
 	_, raw := k.issue()
 	b.ReportAllocs()
 	for b.Loop() {
@@ -76,15 +76,15 @@ func BenchmarkSwapMiss(b *testing.B) {
 	}
 }
 
-// The lease of a cached answer has ended: one question, and no signature.
-func BenchmarkSwapRenew(b *testing.B) {
-	k := newKit(b, longLease)
-	d, raw := k.issue()
-	decide(b, k.edge, raw, nil)
+// Strict: one question to a store in process, and no signature.
+func BenchmarkSwapStrict(b *testing.B) {
+	k := newKit(b, hold)
+	_, raw := k.issue()
 	b.ReportAllocs()
 	for b.Loop() {
-		k.edge.Drop(d.manifest.JTI)
-		decide(b, k.edge, raw, nil)
+		if _, _, err := k.edge.Swap(context.Background(), raw, exchange.Strict); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -123,11 +123,15 @@ type nowhere struct{}
 
 func (nowhere) Put(context.Context, store.Record, store.Quota) error { return nil }
 
+func (nowhere) Shards() int { return 1 }
+
+func (nowhere) ShardOf(string) int { return 0 }
+
 func BenchmarkDeposit(b *testing.B) {
-	k := newKit(b)
+	k := newKit(b, hold)
 	d := k.draft()
 	p := d.deposit()
-	depositor := exchange.NewDepositor(k.stamper, nowhere{})
+	depositor := exchange.NewDepositor(k.stamper, nowhere{}, k.follower)
 	b.ReportAllocs()
 	for b.Loop() {
 		if err := depositor.Deposit(b.Context(), d.reference, p); err != nil {
@@ -141,7 +145,7 @@ func BenchmarkDeposit(b *testing.B) {
 // 100,000 of them fit into 400 MiB of a process whose garbage collector lets the heap double.
 func TestCacheCountsWhatEntriesHold(t *testing.T) {
 	const grants = 2000
-	k := newKit(t, longLease, func(c *exchange.Config) { c.CacheBytes = 1 << 30 })
+	k := newKit(t, hold, func(c *exchange.Config) { c.CacheBytes = 1 << 30 })
 	drafts, raws := make([]exchange.Deposit, grants), make([]string, grants)
 	blobs := make(map[string][]byte, grants)
 	for i := range grants {
@@ -153,9 +157,7 @@ func TestCacheCountsWhatEntriesHold(t *testing.T) {
 		}
 		blobs[d.manifest.JTI] = blob
 	}
-	k.records.take = func(_ context.Context, jti string) (store.Taken, error) {
-		return store.Taken{Blob: blobs[jti], Seq: 1, Incarnation: "a"}, nil
-	}
+	k.records.planted = blobs
 	before := liveHeap()
 	for _, raw := range raws {
 		k.swap(raw, exchange.SourceMiss)

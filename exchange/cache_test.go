@@ -8,45 +8,15 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
-	"unique"
 
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/metric/noop"
 )
 
-func testEntry(seq uint64, incarnation string, drops uint64) *entry {
-	g := newGrant(manifestClaims{JTI: "jti", ClientID: "c"}, map[string]Token{"a": NewToken("t")}, [32]byte{})
-	return &entry{grant: g, seq: seq, incarnation: unique.Make(incarnation), drops: drops, until: time.Hour, mark: new(atomic.Uint64)}
-}
-
-func TestLaterAnswerIsNotReplacedByAnOlderOne(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		name     string
-		old, new *entry
-		want     bool // the new one is kept
-	}{
-		{"the same position", testEntry(5, "a", 0), testEntry(5, "a", 0), true},
-		{"a later position", testEntry(5, "a", 0), testEntry(6, "a", 0), true},
-		{"an earlier position", testEntry(5, "a", 0), testEntry(4, "a", 0), false},
-		{"an earlier position of another incarnation", testEntry(5, "a", 0), testEntry(4, "b", 0), true},
-		{"asked before a drop", testEntry(5, "a", 1), testEntry(5, "a", 0), false},
-		{"asked before a drop, another incarnation", testEntry(5, "a", 1), testEntry(9, "b", 0), false},
-		{"asked after a drop", testEntry(5, "a", 1), testEntry(5, "a", 2), true},
-	} {
-		c, err := newCache(1 << 20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.put(cacheKey{}, row.old)
-		c.put(cacheKey{}, row.new)
-		if got := c.get(cacheKey{}) == row.new; got != row.want {
-			t.Errorf("%s: the new answer is kept %v, want %v", row.name, got, row.want)
-		}
-	}
+func testEntry() *entry {
+	return &entry{grant: newGrant(manifestClaims{JTI: "jti", ClientID: "c"}, map[string]Token{"a": NewToken("t")}, [32]byte{})}
 }
 
 func TestCacheStaysWithinItsBytes(t *testing.T) {
@@ -56,7 +26,7 @@ func TestCacheStaysWithinItsBytes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i := range 5000 {
-		c.put(cacheKey{byte(i), byte(i >> 8)}, testEntry(1, "a", 0))
+		c.put(cacheKey{byte(i), byte(i >> 8)}, testEntry())
 	}
 	c.entries.CleanUp()
 	held, evicted, bytes := c.entries.EstimatedSize(), c.evicted.Load(), c.entries.WeightedSize()
@@ -96,7 +66,7 @@ func TestMetricsAreNamedAndRead(t *testing.T) {
 	if err := c.observe(p); err != nil {
 		t.Fatal(err)
 	}
-	e := testEntry(1, "a", 0)
+	e := testEntry()
 	c.put(cacheKey{}, e)
 	c.evicted.Add(3)
 	c.entries.CleanUp() // the weight is counted when the cache gets to it
@@ -166,7 +136,6 @@ func BenchmarkCacheOf100000(b *testing.B) {
 		b.Fatal(err)
 	}
 	key := func(i int) cacheKey { return sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i))) }
-	mark := new(atomic.Uint64)
 	for i := range grants {
 		id := key(i)
 		jwt := func(kind string) Token { return NewToken((kind + strings.Repeat(hex.EncodeToString(id[:]), 11))[:700]) }
@@ -179,7 +148,7 @@ func BenchmarkCacheOf100000(b *testing.B) {
 			b.Fatal(err)
 		}
 		g := newGrant(manifestClaims{JTI: hex.EncodeToString(id[:16]), ClientID: "partner-shop"}, read.tokens, id)
-		c.put(id, &entry{grant: g, until: time.Hour, mark: mark, incarnation: unique.Make("a")})
+		c.put(id, &entry{grant: g})
 	}
 	c.entries.CleanUp()
 	if held := c.entries.EstimatedSize(); held != grants {

@@ -26,12 +26,16 @@ func (w *writer) Put(_ context.Context, r store.Record, q store.Quota) error {
 	return w.err
 }
 
+func (w *writer) Shards() int { return 3 }
+
+func (w *writer) ShardOf(string) int { return 2 }
+
 func TestDepositWritesTheClearFieldsAndNothingElse(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	d := k.draft()
 	w := &writer{}
-	if err := exchange.NewDepositor(k.stamper, w).Deposit(t.Context(), d.reference, d.deposit()); err != nil {
+	if err := exchange.NewDepositor(k.stamper, w, k.follower).Deposit(t.Context(), d.reference, d.deposit()); err != nil {
 		t.Fatal(err)
 	}
 	want := store.Record{
@@ -55,12 +59,12 @@ func TestDepositWritesTheClearFieldsAndNothingElse(t *testing.T) {
 
 func TestDepositPassesTheClientsOwnQuota(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	w := &writer{}
 	d := k.draft()
 	p := d.deposit()
 	p.MaxGrants, p.MaxBytes = 7, 1<<20
-	if err := exchange.NewDepositor(k.stamper, w).Deposit(t.Context(), d.reference, p); err != nil {
+	if err := exchange.NewDepositor(k.stamper, w, k.follower).Deposit(t.Context(), d.reference, p); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(store.Quota{Grants: 7, Bytes: 1 << 20}, w.quota); diff != "" {
@@ -68,19 +72,21 @@ func TestDepositPassesTheClientsOwnQuota(t *testing.T) {
 	}
 }
 
-func TestDepositTellsThreeErrorsApart(t *testing.T) {
+func TestDepositTellsItsErrorsApart(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	sentinels := []error{exchange.ErrQuota, exchange.ErrTooLarge, exchange.ErrUnavailable}
+	k := newKit(t, hold)
+	sentinels := []error{exchange.ErrQuota, exchange.ErrRevoked, exchange.ErrTooLarge, exchange.ErrUnavailable}
 	for _, row := range []struct{ put, want error }{
 		{store.ErrQuota, exchange.ErrQuota},
+		{store.ErrRevoked, exchange.ErrRevoked},
 		{store.ErrUnavailable, exchange.ErrUnavailable},
+		{fmt.Errorf("%w: %w", store.ErrUnavailable, store.ErrClosed), exchange.ErrUnavailable},
 		{store.ErrExists, exchange.ErrUnavailable}, // 256 random bits do not repeat: a bug or an attack
 		{context.DeadlineExceeded, exchange.ErrUnavailable},
 	} {
 		d := k.draft()
 		w := &writer{err: fmt.Errorf("put: %w", row.put)}
-		err := exchange.NewDepositor(k.stamper, w).Deposit(t.Context(), d.reference, d.deposit())
+		err := exchange.NewDepositor(k.stamper, w, k.follower).Deposit(t.Context(), d.reference, d.deposit())
 		for _, s := range sentinels {
 			if errors.Is(err, s) != errors.Is(row.want, s) {
 				t.Errorf("store says %v: deposit says %v, want only %v", row.put, err, row.want)
@@ -94,7 +100,7 @@ func TestDepositTellsThreeErrorsApart(t *testing.T) {
 
 func TestDepositRefusesWhatNoEdgeWouldAccept(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	for _, row := range []struct {
 		name string
 		bend func(*draft, *exchange.Deposit)
@@ -114,6 +120,11 @@ func TestDepositRefusesWhatNoEdgeWouldAccept(t *testing.T) {
 			}
 			p.Manifest = d.sign(d.manifest.Claims())
 		}, exchange.ErrTooLarge},
+		{"other handles than the manifest", func(_ *draft, p *exchange.Deposit) { p.Handles.Family = "another" }, exchange.ErrUnavailable},
+		{"a handle that is empty", func(d *draft, p *exchange.Deposit) {
+			d.manifest.Handles.Subject, p.Handles.Subject = "", ""
+			p.Manifest = d.sign(d.manifest.Claims())
+		}, exchange.ErrUnavailable},
 		{"a manifest for another reference", func(d *draft, _ *exchange.Deposit) { d.reference = k.depositor.Reference() }, exchange.ErrUnavailable},
 		{"another expiry than the manifest", func(_ *draft, p *exchange.Deposit) { p.ExpiresAt = p.ExpiresAt.Add(time.Second) }, exchange.ErrUnavailable},
 		{"an audience without its token", func(_ *draft, p *exchange.Deposit) { delete(p.Tokens, "billing-api") }, exchange.ErrUnavailable},
@@ -134,7 +145,7 @@ func TestDepositRefusesWhatNoEdgeWouldAccept(t *testing.T) {
 
 func TestManifestClaimsAreThoseOfVersionOne(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	d := k.draft()
 	var names []string
 	for name := range d.manifest.Claims() {

@@ -24,6 +24,6 @@ func CountedBytes(x *Exchange) uint64 {
 
 // Ask is a swap that has just found nothing in the cache.
 func Ask(x *Exchange, r Reference) error {
-	_, err := x.ask(context.Background(), r, cacheKey(x.hide.sum(view(r.Reveal()))))
+	_, err := x.ask(context.Background(), r, x.key(r), Leased)
 	return err
 }

@@ -3,7 +3,6 @@ package exchange_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,11 +11,6 @@ import (
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/store"
 )
-
-// away is a store that cannot answer.
-func away(context.Context, string) (store.Taken, error) {
-	return store.Taken{}, fmt.Errorf("take: %w", store.ErrUnavailable)
-}
 
 // held makes the store keep its answers back until release is called; each answer was true when it was asked for.
 func (k *kit) held() (release func()) {
@@ -34,16 +28,16 @@ func (k *kit) held() (release func()) {
 }
 
 type swapped struct {
-	grant  *exchange.Grant
+	pass   exchange.Pass
 	source exchange.Source
 	err    error
 }
 
-func (k *kit) swapLater(ctx context.Context, raw string) <-chan swapped {
+func (k *kit) swapLater(ctx context.Context, raw string, f exchange.Freshness) <-chan swapped {
 	done := make(chan swapped, 1)
 	go func() {
-		g, s, err := k.edge.Swap(ctx, raw)
-		done <- swapped{g, s, err}
+		p, s, err := k.edge.Swap(ctx, raw, f)
+		done <- swapped{p, s, err}
 	}()
 	return done
 }
@@ -51,13 +45,13 @@ func (k *kit) swapLater(ctx context.Context, raw string) <-chan swapped {
 func TestThousandSwapsOfOneReferenceAskTheStoreOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t)
+		k := newKit(t, lease)
 		_, raw := k.issue()
 		release := k.held()
 		var swaps sync.WaitGroup
 		for range 1000 {
 			swaps.Go(func() {
-				if _, _, err := k.edge.Swap(t.Context(), raw); err != nil {
+				if _, _, err := k.edge.Swap(t.Context(), raw, exchange.Leased); err != nil {
 					t.Errorf("Swap: %v", err)
 				}
 			})
@@ -75,7 +69,7 @@ func TestThousandSwapsOfOneReferenceAskTheStoreOnce(t *testing.T) {
 func TestSwapsAtTheSameTimeGetTheirOwnGrants(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t)
+		k := newKit(t, lease)
 		var raws, jtis []string
 		for range 50 {
 			d, raw := k.issue()
@@ -86,8 +80,8 @@ func TestSwapsAtTheSameTimeGetTheirOwnGrants(t *testing.T) {
 		for range 10 {
 			for i, raw := range raws {
 				swaps.Go(func() {
-					g, _, err := k.edge.Swap(t.Context(), raw)
-					if err != nil || g.JTI() != jtis[i] {
+					p, _, err := k.edge.Swap(t.Context(), raw, exchange.Leased)
+					if err != nil || p.Grant().JTI() != jtis[i] {
 						t.Errorf("swap %d: %v, or another's grant", i, err)
 					}
 				})
@@ -105,13 +99,13 @@ func TestSwapsAtTheSameTimeGetTheirOwnGrants(t *testing.T) {
 func TestFlightOutlivesTheSwapThatStartedIt(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t)
+		k := newKit(t, lease)
 		_, raw := k.issue()
 		release := k.held()
 		ctx, cancel := context.WithCancel(t.Context())
-		first := k.swapLater(ctx, raw)
+		first := k.swapLater(ctx, raw, exchange.Leased)
 		synctest.Wait()
-		second := k.swapLater(t.Context(), raw)
+		second := k.swapLater(t.Context(), raw, exchange.Leased)
 		synctest.Wait()
 		cancel()
 		got := <-first
@@ -131,7 +125,7 @@ func TestFlightOutlivesTheSwapThatStartedIt(t *testing.T) {
 func TestFlightHasADeadlineOfItsOwn(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t)
+		k := newKit(t, lease)
 		_, raw := k.issue()
 		k.held() // never released
 		start := time.Now()
@@ -144,7 +138,7 @@ func TestFlightHasADeadlineOfItsOwn(t *testing.T) {
 
 func TestFlightThatPanicsIsUnavailableAndNotKept(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	_, raw := k.issue()
 	k.records.take = func(context.Context, string) (store.Taken, error) { panic("a bug") }
 	k.refused(raw, exchange.ReasonUnavailable)
@@ -152,67 +146,45 @@ func TestFlightThatPanicsIsUnavailableAndNotKept(t *testing.T) {
 	k.swap(raw, exchange.SourceMiss)
 }
 
-// A revocation while the answer travels: the answer is true no more, for whoever waited and for whoever comes after.
-func TestLaggingFillIsNeverUsedAfterADrop(t *testing.T) {
+// A revocation while the answer travels. It serves those who waited for it, for what is left of its own lease, which the
+// revoker waits for; whoever comes after asks anew.
+func TestFillThatCrossesARevocationIsNotCached(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t, func(c *exchange.Config) { c.Lease = time.Hour })
-		d, raw := k.issue()
-		release := k.held()
-		before := k.swapLater(t.Context(), raw)
-		synctest.Wait()
-		if _, err := k.records.Delete(t.Context(), d.manifest.JTI); err != nil {
-			t.Fatal(err)
-		}
-		k.edge.Drop(d.manifest.JTI)
-		after := k.swapLater(t.Context(), raw)
-		synctest.Wait()
-		if takes := k.records.takes.Load(); takes != 2 {
-			t.Errorf("%d takes: the swap after the drop has joined the flight from before it", takes)
-		}
-		release()
-		for name, swap := range map[string]<-chan swapped{"before": before, "after": after} {
-			if got := <-swap; got.grant != nil || !errors.Is(got.err, exchange.ErrInactive) {
-				t.Errorf("swap from %s the drop: grant %v, error %v; want inactive", name, got.grant, got.err)
-			}
-		}
-		k.refused(raw, exchange.ReasonUnknown)
-	})
-}
-
-// The flight from before a drop lands first: the one that took its place goes on to be joined.
-func TestFlightThatWasReplacedLeavesItsSuccessorAlone(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t, func(c *exchange.Config) { c.Lease = time.Hour })
-		d, raw := k.issue()
-		releaseFirst := k.held()
-		first := k.swapLater(t.Context(), raw)
-		synctest.Wait()
-		k.edge.Drop(d.manifest.JTI)
-		release := k.held()
-		second := k.swapLater(t.Context(), raw)
-		synctest.Wait()
-		releaseFirst()
-		synctest.Wait() // the first has come too late, and waits for the second
-		third := k.swapLater(t.Context(), raw)
-		synctest.Wait()
-		release()
-		for _, swap := range []<-chan swapped{first, second, third} {
-			if got := <-swap; got.err != nil {
-				t.Errorf("Swap: %v", got.err)
-			}
-		}
-		if takes := k.records.takes.Load(); takes != 2 {
-			t.Errorf("%d takes, want 2: one before the drop and one after it", takes)
-		}
-	})
+	for _, row := range []struct {
+		name    string
+		travels time.Duration
+		used    bool
+	}{
+		{"and is used while its own lease runs", lease - time.Millisecond, true},
+		{"and is not used after that", lease, false},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				k := newKit(t, lease)
+				d, raw := k.issue()
+				release := k.held()
+				swap := k.swapLater(t.Context(), raw, exchange.Leased)
+				synctest.Wait()
+				k.revoke(store.KindToken, d.manifest.JTI)
+				time.Sleep(row.travels) // the log is pulled meanwhile
+				release()
+				got := <-swap
+				if row.used != (got.err == nil) || !row.used && !errors.Is(got.err, exchange.ErrInactive) {
+					t.Errorf("error %v, want that it is used: %v", got.err, row.used)
+				}
+				if source := k.refused(raw, exchange.ReasonUnknown); source != exchange.SourceMiss && row.used {
+					t.Errorf("source %q, want miss", source)
+				}
+			})
+		})
+	}
 }
 
 // A swap that missed the cache just before a flight filled it.
 func TestSwapTooLateForItsFlightFindsTheAnswer(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, func(c *exchange.Config) { c.Lease = time.Hour })
+	k := newKit(t, hold)
 	d, raw := k.issue()
 	k.swap(raw, exchange.SourceMiss)
 	if err := exchange.Ask(k.edge, d.reference); err != nil || k.records.takes.Load() != 1 {
@@ -220,27 +192,10 @@ func TestSwapTooLateForItsFlightFindsTheAnswer(t *testing.T) {
 	}
 }
 
-// A lease runs from the asking: an answer that took longer than that is worth nothing.
-func TestAnswerLaterThanItsLeaseIsNotUsed(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t)
-		_, raw := k.issue()
-		k.records.take = func(ctx context.Context, jti string) (store.Taken, error) {
-			answer, err := k.records.Memory.Take(ctx, jti)
-			time.Sleep(500 * time.Millisecond)
-			return answer, err
-		}
-		k.refused(raw, exchange.ReasonUnavailable)
-		k.records.take = nil
-		k.swap(raw, exchange.SourceMiss)
-	})
-}
-
 func TestAbsenceIsRememberedForASecondAndErrorsNever(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t)
+		k := newKit(t, lease)
 		raw := k.depositor.Reference().Reveal() // genuine, and nothing behind it
 		k.refused(raw, exchange.ReasonUnknown)
 		time.Sleep(999 * time.Millisecond)
@@ -256,7 +211,7 @@ func TestAbsenceIsRememberedForASecondAndErrorsNever(t *testing.T) {
 
 func TestFloodOfAbsentReferencesDisplacesNoGrant(t *testing.T) {
 	t.Parallel()
-	k := newKit(t, func(c *exchange.Config) { c.Lease = time.Hour })
+	k := newKit(t, hold)
 	var live []string
 	for range 20 {
 		_, raw := k.issue()

@@ -1,6 +1,7 @@
 package exchange_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/verifier"
 )
@@ -24,6 +26,11 @@ const (
 	issuerURL = "https://auth.example.com"
 	longest   = time.Hour
 	life      = 10 * time.Minute
+
+	// lease is what edges are told in tests under synctest; a hold, the longest that a follower accepts, is for tests in
+	// real time: it is not lost however slowly they run.
+	lease = 500 * time.Millisecond
+	hold  = time.Minute
 )
 
 // signer is an issuer's key. Real signatures, made by hand: the library that makes them belongs to another room.
@@ -70,7 +77,7 @@ type keySource struct {
 	verifier.StaticKeys
 	asked atomic.Int64
 	down  atomic.Bool
-	delay time.Duration
+	delay atomic.Int64 // of the next answer, in nanoseconds; only used under synctest
 }
 
 func (k *keySource) Key(ctx context.Context, id string) (verifier.Key, error) {
@@ -78,7 +85,7 @@ func (k *keySource) Key(ctx context.Context, id string) (verifier.Key, error) {
 	if k.down.Load() {
 		return verifier.Key{}, verifier.ErrKeysUnavailable
 	}
-	time.Sleep(k.delay) // only used under synctest
+	time.Sleep(time.Duration(k.delay.Swap(0)))
 	return k.StaticKeys.Key(ctx, id)
 }
 
@@ -88,6 +95,8 @@ type records struct {
 	takes atomic.Int64
 	// take, when set, answers instead of Memory.
 	take func(ctx context.Context, jti string) (store.Taken, error)
+	// planted blobs are what whoever writes the store has put in the place of a record.
+	planted map[string][]byte
 }
 
 func (r *records) Take(ctx context.Context, jti string) (store.Taken, error) {
@@ -95,10 +104,22 @@ func (r *records) Take(ctx context.Context, jti string) (store.Taken, error) {
 	if r.take != nil {
 		return r.take(ctx, jti)
 	}
+	if blob, ok := r.planted[jti]; ok {
+		return r.answer(jti, blob), nil
+	}
 	return r.Memory.Take(ctx, jti)
 }
 
-// kit is an issuer and an edge with a real store between them.
+// answer is one of the store as it stands now, with that blob.
+func (r *records) answer(jti string, blob []byte) store.Taken {
+	s, err := r.Shard(context.Background(), r.ShardOf(jti), author.Issuer)
+	if err != nil {
+		panic(err)
+	}
+	return store.Taken{Blob: bytes.Clone(blob), Seq: s.At.Seq, Incarnation: s.Incarnation, Shard: r.ShardOf(jti), Lease: s.Lease}
+}
+
+// kit is an issuer and an edge with a real store between them, and the log that both follow.
 type kit struct {
 	t         testing.TB
 	stampKey  []byte
@@ -106,18 +127,27 @@ type kit struct {
 	signer    *signer
 	keys      *keySource
 	records   *records
+	feed      *feed
+	follower  *revocation.Follower
+	revoked   uint64 // number of the last revocation
 	depositor *exchange.Depositor
 	edge      *exchange.Exchange
 }
 
-func newKit(t testing.TB, change ...func(*exchange.Config)) *kit {
+func newKit(t testing.TB, lease time.Duration, change ...func(*exchange.Config)) *kit {
 	t.Helper()
-	k := &kit{t: t, stampKey: randomKey(), signer: newSigner(t, "key-1"), records: &records{Memory: store.NewMemory()}}
+	memory := store.NewMemory()
+	k := &kit{
+		t: t, stampKey: randomKey(), signer: newSigner(t, "key-1"),
+		records: &records{Memory: memory, planted: map[string][]byte{}}, feed: &feed{Memory: memory},
+	}
 	k.stamper = newStamper(t, k.stampKey)
 	k.keys = &keySource{StaticKeys: verifier.StaticKeys{
 		k.signer.id: {ID: k.signer.id, Algorithm: "ES256", Public: k.signer.key.Public()},
 	}}
-	k.depositor = exchange.NewDepositor(k.stamper, k.records)
+	openShards(t, memory, lease)
+	k.follower = follow(t, k.feed)
+	k.depositor = exchange.NewDepositor(k.stamper, k.records, k.follower)
 	k.edge = k.newEdge(change...)
 	return k
 }
@@ -125,7 +155,7 @@ func newKit(t testing.TB, change ...func(*exchange.Config)) *kit {
 // newEdge makes one more edge on the same store.
 func (k *kit) newEdge(change ...func(*exchange.Config)) *exchange.Exchange {
 	k.t.Helper()
-	c := exchange.Config{Issuer: issuerURL, Stamper: k.stamper, Records: k.records, Keys: k.keys}
+	c := exchange.Config{Issuer: issuerURL, Stamper: k.stamper, Records: k.records, Keys: k.keys, Log: k.follower}
 	for _, f := range change {
 		f(&c)
 	}
@@ -156,13 +186,14 @@ type draft struct {
 	reference exchange.Reference
 	manifest  exchange.Manifest
 	tokens    map[string]exchange.Token
+	since     exchange.Since
 	sign      func(claims map[string]any) string
 }
 
 // draft makes a genuine one, for the audiences orders-api and billing-api.
 func (k *kit) draft() *draft {
 	now := time.Now().Truncate(time.Second)
-	d := &draft{reference: k.depositor.Reference()}
+	d := &draft{since: k.depositor.Since(), reference: k.depositor.Reference()}
 	d.tokens = map[string]exchange.Token{
 		"orders-api":  exchange.NewToken(fakeJWT("orders")),
 		"billing-api": exchange.NewToken(fakeJWT("billing")),
@@ -205,13 +236,20 @@ func (d *draft) deposit() exchange.Deposit {
 		ExpiresAt: d.manifest.ExpiresAt,
 		KeyID:     "key-1",
 		Handles:   d.manifest.Handles,
+		Since:     d.since,
 	}
 }
 
 // issue deposits a genuine grant and returns it with what the client would hold.
 func (k *kit) issue() (*draft, string) {
 	k.t.Helper()
+	return k.issueAs(exchange.Handles{Client: "clienthandle", Family: "familyhandle", Subject: "subjecthandle"})
+}
+
+func (k *kit) issueAs(h exchange.Handles) (*draft, string) {
+	k.t.Helper()
 	d := k.draft()
+	d.manifest.Handles = h
 	if err := k.depositor.Deposit(context.Background(), d.reference, d.deposit()); err != nil {
 		k.t.Fatalf("deposit: %v", err)
 	}
@@ -221,23 +259,54 @@ func (k *kit) issue() (*draft, string) {
 // swap expects the reference to be live.
 func (k *kit) swap(raw string, want exchange.Source) *exchange.Grant {
 	k.t.Helper()
-	g, source, err := k.edge.Swap(context.Background(), raw)
+	return k.pass(raw, exchange.Leased, want).Grant()
+}
+
+func (k *kit) pass(raw string, f exchange.Freshness, want exchange.Source) *exchange.Pass {
+	k.t.Helper()
+	p, source, err := k.edge.Swap(context.Background(), raw, f)
 	if err != nil || source != want {
 		k.t.Fatalf("Swap: source %q, error %v; want %q and a grant", source, err, want)
 	}
-	return g
+	return &p
+}
+
+// decide expects the request to be let through.
+func (k *kit) decide(p *exchange.Pass) time.Duration {
+	k.t.Helper()
+	good, err := p.Decide(context.Background())
+	if err != nil || good <= 0 {
+		k.t.Fatalf("Decide: good for %v, error %v; want more than 0, and none", good, err)
+	}
+	return good
 }
 
 // refused expects a refusal for that reason.
 func (k *kit) refused(raw string, want exchange.Reason) exchange.Source {
 	k.t.Helper()
-	g, source, err := k.edge.Swap(context.Background(), raw)
-	var r *exchange.Refusal
-	if g != nil || !errors.As(err, &r) || r.Reason != want {
-		k.t.Fatalf("Swap: grant %v, source %q, error %v; want a refusal that is %q", g, source, err, want)
+	_, source, err := k.edge.Swap(context.Background(), raw, exchange.Leased)
+	k.isRefusal(err, want)
+	return source
+}
+
+// undecided expects the decision to be a refusal for that reason.
+func (k *kit) undecided(p *exchange.Pass, want exchange.Reason) {
+	k.t.Helper()
+	good, err := p.Decide(context.Background())
+	if good != 0 {
+		k.t.Fatalf("Decide: good for %v with error %v", good, err)
 	}
-	if inactive := want != exchange.ReasonUnavailable; errors.Is(err, exchange.ErrInactive) != inactive || errors.Is(err, exchange.ErrUnavailable) == inactive {
+	k.isRefusal(err, want)
+}
+
+func (k *kit) isRefusal(err error, want exchange.Reason) {
+	k.t.Helper()
+	var r *exchange.Refusal
+	if !errors.As(err, &r) || r.Reason != want {
+		k.t.Fatalf("error %v; want a refusal that is %q", err, want)
+	}
+	inactive := want != exchange.ReasonUnavailable && want != exchange.ReasonClosed
+	if errors.Is(err, exchange.ErrInactive) != inactive || errors.Is(err, exchange.ErrUnavailable) == inactive {
 		k.t.Fatalf("refusal %v is not exactly one of ErrInactive and ErrUnavailable", err)
 	}
-	return source
 }

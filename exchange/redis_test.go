@@ -10,7 +10,7 @@ import (
 	"github.com/coatcheck/coatcheck/store/storetest"
 )
 
-// The same story on the store that counts: two edges, a record that goes, and a server that goes.
+// The same story on the store that counts: two edges that follow its log, a grant that is revoked, and a server that goes.
 func TestSwapOnRedis(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t)
@@ -19,31 +19,42 @@ func TestSwapOnRedis(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = redis.Close() })
-	k := newKit(t)
-	k.depositor = exchange.NewDepositor(k.stamper, redis)
-	onRedis := func(c *exchange.Config) { c.Records, c.Lease = redis, time.Hour }
-	k.edge = k.newEdge(onRedis)
+	openShards(t, redis, 4*time.Second)
+	k := newKit(t, hold)
+	log := follow(t, redis)
+	k.depositor = exchange.NewDepositor(k.stamper, redis, log)
+	onRedis := func(c *exchange.Config) { c.Records, c.Log = redis, log }
+	edges := []*exchange.Exchange{k.newEdge(onRedis), k.newEdge(onRedis)}
 	gone, goneRaw := k.issue()
 	kept, keptRaw := k.issue()
 
-	for _, raw := range []string{goneRaw, keptRaw} {
-		k.swap(raw, exchange.SourceMiss)
-		k.swap(raw, exchange.SourceHit)
-		if _, source, err := k.newEdge(onRedis).Swap(t.Context(), raw); err != nil || source != exchange.SourceMiss {
-			t.Errorf("second edge: source %q, error %v", source, err)
+	for _, k.edge = range edges {
+		for _, raw := range []string{goneRaw, keptRaw} {
+			k.decide(k.pass(raw, exchange.Leased, exchange.SourceMiss))
+			storetest.Eventually(t, patience, "the cache answers", func() bool { return k.sourceOf(raw) == exchange.SourceHit })
 		}
 	}
 	if err := k.depositor.Deposit(t.Context(), kept.reference, kept.deposit()); !errors.Is(err, exchange.ErrUnavailable) {
 		t.Errorf("second deposit of one reference: %v, want unavailable", err)
 	}
-	if _, err := redis.Delete(t.Context(), gone.manifest.JTI); err != nil {
+	if _, err := redis.Revoke(t.Context(), 0, author, "", []store.Numbered{{
+		Number: 1, Revocation: store.Revocation{Kind: store.KindToken, Name: gone.manifest.JTI, Until: gone.manifest.ExpiresAt},
+	}}, 0); err != nil {
 		t.Fatal(err)
 	}
-	k.edge.Drop(gone.manifest.JTI)
-	k.refused(goneRaw, exchange.ReasonUnknown)
+	for _, k.edge = range edges {
+		storetest.Eventually(t, patience, "the revoked grant is refused", func() bool {
+			_, _, err := k.edge.Swap(t.Context(), goneRaw, exchange.Leased)
+			return errors.Is(err, exchange.ErrInactive)
+		})
+		k.sourceOf(keptRaw)
+	}
 
 	server.Kill()
-	k.swap(keptRaw, exchange.SourceHit)
-	k.edge.Drop(kept.manifest.JTI)
-	k.refused(keptRaw, exchange.ReasonUnavailable)
+	for _, k.edge = range edges {
+		storetest.Eventually(t, patience, "nothing is decided without the store", func() bool {
+			_, _, err := k.edge.Swap(t.Context(), keptRaw, exchange.Leased)
+			return errors.Is(err, exchange.ErrUnavailable)
+		})
+	}
 }

@@ -33,9 +33,10 @@ type wrap[T any] struct {
 
 func TestSecretsCannotBePrinted(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	d, raw := k.issue()
-	g := k.swap(raw, exchange.SourceMiss)
+	p := k.pass(raw, exchange.Leased, exchange.SourceMiss)
+	g := p.Grant()
 	s, _ := g.Share("orders-api")
 	token := d.tokens["orders-api"]
 	secrets := []string{raw, token.Reveal(), string(k.stampKey), fmt.Sprint(k.stampKey)}
@@ -45,6 +46,8 @@ func TestSecretsCannotBePrinted(t *testing.T) {
 	mustNotPrint(t, secrets, k.stamper, "[stamper]")
 	mustNotPrint(t, secrets, g, "[grant "+g.JTI()+"]")
 	mustNotPrint(t, secrets, s, "[share of orders-api]")
+	mustNotPrint(t, secrets, *p, "[pass of "+g.JTI()+"]")
+	mustNotPrint(t, secrets, exchange.Pass{}, "[pass]")
 	for _, verb := range []string{"%v", "%+v", "%#v"} {
 		clean(t, secrets, verb+" of what holds keys", fmt.Sprintf(verb+verb, k.edge, k.depositor))
 	}
@@ -96,7 +99,7 @@ func clean(t *testing.T, secrets []string, what, text string) {
 
 func TestSecretsCannotBeMarshalled(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	for _, v := range []any{k.depositor.Reference(), exchange.NewToken("secret")} {
 		if text, err := v.(encoding.TextMarshaler).MarshalText(); err == nil {
 			t.Errorf("%T marshals as text: %q", v, text)
@@ -113,7 +116,7 @@ func TestSecretsCannotBeMarshalled(t *testing.T) {
 
 func TestSecretsCannotBeCompared(t *testing.T) {
 	t.Parallel()
-	for _, v := range []any{exchange.Reference{}, exchange.Token{}, exchange.Share{}, exchange.Grant{}, exchange.Stamper{}} {
+	for _, v := range []any{exchange.Reference{}, exchange.Token{}, exchange.Share{}, exchange.Grant{}, exchange.Pass{}, exchange.Stamper{}} {
 		if reflect.TypeOf(v).Comparable() {
 			t.Errorf("%T can be compared with ==, which is not constant time", v)
 		}

@@ -11,7 +11,7 @@ import (
 
 func TestSwapFindsTheGrantBehindAReference(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	d, raw := k.issue()
 
 	g := k.swap(raw, exchange.SourceMiss)
@@ -35,7 +35,7 @@ func TestSwapFindsTheGrantBehindAReference(t *testing.T) {
 
 func TestShareAllowsOnlyItsOwnScopes(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	_, raw := k.issue()
 	s, _ := k.swap(raw, exchange.SourceMiss).Share("orders-api")
 	for _, row := range []struct {
@@ -58,90 +58,38 @@ func TestShareAllowsOnlyItsOwnScopes(t *testing.T) {
 	}
 }
 
-func TestSwapAsksAgainWhenTheLeaseEnds(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t)
-		d, raw := k.issue()
-		k.swap(raw, exchange.SourceMiss)
-		time.Sleep(499 * time.Millisecond)
-		k.swap(raw, exchange.SourceHit)
-		time.Sleep(time.Millisecond)
-		g := k.swap(raw, exchange.SourceMiss) // the same ciphertext: only the lease is renewed
-		if takes, verified := k.records.takes.Load(), k.keys.asked.Load(); takes != 2 || verified != 1 {
-			t.Errorf("%d takes and %d verifications, want 2 and 1", takes, verified)
-		}
-		time.Sleep(499 * time.Millisecond)
-		if again := k.swap(raw, exchange.SourceHit); again != g {
-			t.Error("the renewed lease is around another grant")
-		}
-
-		if _, err := k.records.Delete(t.Context(), d.manifest.JTI); err != nil {
-			t.Fatal(err)
-		}
-		k.swap(raw, exchange.SourceHit) // still under its lease: nobody has told the edge
-		time.Sleep(time.Millisecond)
-		if source := k.refused(raw, exchange.ReasonUnknown); source != exchange.SourceMiss {
-			t.Errorf("source %q, want miss", source)
-		}
-		if source := k.refused(raw, exchange.ReasonUnknown); source != exchange.SourceNegative {
-			t.Errorf("source %q, want negative", source)
-		}
-	})
-}
-
 func TestSwapRefusesFromTheSecondOfExpiryOn(t *testing.T) {
 	t.Parallel()
 	for _, row := range []struct {
-		name  string
-		lease time.Duration
-		want  exchange.Source
+		name string
+		down bool
 	}{
-		{"while the lease still runs", 2 * life, exchange.SourceHit},
-		{"after the lease", time.Millisecond, exchange.SourceHit}, // a signed exp needs no question to the store
+		{"under a lease", false},
+		{"without a lease", true}, // a signed exp needs no question to the store
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				k := newKit(t, func(c *exchange.Config) { c.Lease = row.lease })
+				k := newKit(t, lease)
 				d, raw := k.issue()
 				time.Sleep(time.Until(d.manifest.ExpiresAt) - time.Second)
-				k.swap(raw, exchange.SourceMiss)
-				time.Sleep(time.Second)
-				if source := k.refused(raw, exchange.ReasonExpired); source != row.want {
-					t.Errorf("source %q, want %q", source, row.want)
+				p := k.pass(raw, exchange.Leased, exchange.SourceMiss)
+				k.feed.down.Store(row.down)
+				time.Sleep(time.Second - 1)
+				k.decide(p)
+				time.Sleep(1)
+				if source := k.refused(raw, exchange.ReasonExpired); source != exchange.SourceHit {
+					t.Errorf("source %q, want hit", source)
 				}
+				k.undecided(p, exchange.ReasonExpired)
 			})
 		})
 	}
 }
 
-func TestSwapServesWithinTheLeaseAndNotBeyondWhenTheStoreIsAway(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t)
-		_, raw := k.issue()
-		_, unseen := k.issue()
-		k.swap(raw, exchange.SourceMiss)
-		k.records.take = away
-		time.Sleep(499 * time.Millisecond)
-		k.swap(raw, exchange.SourceHit)
-		k.refused(unseen, exchange.ReasonUnavailable)
-		time.Sleep(time.Millisecond)
-		for range 3 { // an error is never remembered
-			if source := k.refused(raw, exchange.ReasonUnavailable); source != exchange.SourceMiss {
-				t.Errorf("source %q, want miss", source)
-			}
-		}
-		k.records.take = nil
-		k.swap(raw, exchange.SourceMiss)
-		k.swap(unseen, exchange.SourceMiss)
-	})
-}
-
 func TestSwapSaysUnavailableWhenKeysAreAway(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	k := newKit(t, hold)
 	_, raw := k.issue()
 	k.keys.down.Store(true)
 	k.refused(raw, exchange.ReasonUnavailable)
@@ -149,49 +97,47 @@ func TestSwapSaysUnavailableWhenKeysAreAway(t *testing.T) {
 	k.swap(raw, exchange.SourceMiss)
 }
 
-// The answer of the store is too old when the keys are there at last; it is asked for again, and not verified again.
+// The first signature waits for the issuer's keys longer than an answer may be used. Under a lease the log vouches for
+// the answer meanwhile; without one it is asked for again.
 func TestFirstSwapWaitsForKeysLongerThanTheLease(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t)
-		k.keys.delay = 3 * time.Second
-		_, raw := k.issue()
-		k.swap(raw, exchange.SourceMiss)
-		if takes, verified := k.records.takes.Load(), k.keys.asked.Load(); takes != 2 || verified != 1 {
-			t.Errorf("%d takes and %d verifications, want 2 and 1", takes, verified)
-		}
-		k.swap(raw, exchange.SourceHit)
-	})
-}
-
-func TestDropEndsTheUseOfACachedAnswer(t *testing.T) {
-	t.Parallel()
-	k := newKit(t, func(c *exchange.Config) { c.Lease = time.Hour })
-	d, raw := k.issue()
-	k.swap(raw, exchange.SourceMiss)
-	k.edge.Drop(d.manifest.JTI)
-	k.swap(raw, exchange.SourceMiss) // still in the store: a false alarm costs one question
-	k.swap(raw, exchange.SourceHit)
-	if verified := k.keys.asked.Load(); verified != 1 {
-		t.Errorf("verified %d times, want once", verified)
+	for _, row := range []struct {
+		name  string
+		down  bool
+		takes int64
+		then  exchange.Source
+	}{
+		{"under a lease", false, 1, exchange.SourceHit},
+		{"without a lease", true, 2, exchange.SourceMiss},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				k := newKit(t, lease)
+				k.feed.down.Store(row.down)
+				time.Sleep(lease)
+				k.keys.delay.Store(int64(3 * time.Second))
+				_, raw := k.issue()
+				k.swap(raw, exchange.SourceMiss)
+				if takes := k.records.takes.Load(); takes != row.takes {
+					t.Errorf("%d takes, want %d", takes, row.takes)
+				}
+				k.swap(raw, row.then)
+			})
+		})
 	}
-	if _, err := k.records.Delete(t.Context(), d.manifest.JTI); err != nil {
-		t.Fatal(err)
-	}
-	k.edge.Drop(d.manifest.JTI)
-	k.refused(raw, exchange.ReasonUnknown)
 }
 
 func TestNewNamesWhatIsMissing(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	whole := exchange.Config{Issuer: issuerURL, Stamper: k.stamper, Records: k.records, Keys: k.keys}
+	k := newKit(t, hold)
+	whole := exchange.Config{Issuer: issuerURL, Stamper: k.stamper, Records: k.records, Keys: k.keys, Log: k.follower}
 	for name, spoil := range map[string]func(*exchange.Config){
 		"no issuer":      func(c *exchange.Config) { c.Issuer = "" },
 		"no stamper":     func(c *exchange.Config) { c.Stamper = nil },
 		"no records":     func(c *exchange.Config) { c.Records = nil },
 		"no keys":        func(c *exchange.Config) { c.Keys = nil },
-		"negative lease": func(c *exchange.Config) { c.Lease = -1 },
+		"no log":         func(c *exchange.Config) { c.Log = nil },
 		"negative cache": func(c *exchange.Config) { c.CacheBytes = -1 },
 	} {
 		c := whole
