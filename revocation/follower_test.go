@@ -27,6 +27,9 @@ type fakeLog struct {
 	gone        map[string]bool                         // jtis whose record is not there
 	before      func(ctx context.Context, nth int)      // runs before a pull is answered
 	after       func(ctx context.Context, nth int) bool // runs when it has been answered; false: the answer is lost
+	edit        func(p *store.Pulled)                   // of answers that have entries
+	deaf        bool                                    // answers though ctx has ended
+	few         bool                                    // answers for the first shard only
 	take        func(ctx context.Context, jti string) (store.Taken, error)
 	pulls, asks int
 }
@@ -63,12 +66,18 @@ func (l *fakeLog) Pull(ctx context.Context, after []store.Position, seen string)
 	l.mu.Lock()
 	for i, s := range l.shards {
 		answers[i] = s.pull(after[i])
+		if l.edit != nil && len(answers[i].Entries) > 0 {
+			l.edit(&answers[i])
+		}
+	}
+	if l.few {
+		answers = answers[:1]
 	}
 	l.mu.Unlock()
 	if lose != nil && !lose(ctx, nth) {
 		<-ctx.Done()
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && !l.deaf {
 		for i := range answers {
 			answers[i] = store.Pulled{Err: store.ErrUnavailable}
 		}
