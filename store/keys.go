@@ -3,21 +3,35 @@ package store
 import (
 	"errors"
 	"fmt"
+	"strconv"
 )
-
-// onlyShard is the hash tag of a store that is not sharded.
-const onlyShard = "0"
 
 // layout names the keys of one shard. It joins only names that checkName has passed, so no name can reach
 // another shard, another kind or another prefix.
 type layout struct{ base string }
 
-func newLayout(prefix, shard string) layout { return layout{prefix + ":{" + shard + "}:"} }
+// newLayouts names the keys of all shards.
+func newLayouts(prefix string, shards int) []layout {
+	layouts := make([]layout, shards)
+	for i := range layouts {
+		layouts[i] = layout{prefix + ":{" + strconv.Itoa(i) + "}:"}
+	}
+	return layouts
+}
 
 func (l layout) record(jti string) string   { return l.base + "record:" + jti }
-func (l layout) head() string               { return l.base + "head" }
+func (l layout) tomb(jti string) string     { return l.base + "tomb:" + jti }
 func (l layout) quota(client string) string { return l.base + "quota:" + client }
 func (l layout) state(name string) string   { return l.base + "state:" + name }
+func (l layout) head() string               { return l.base + "head" }
+func (l layout) floors() string             { return l.base + "floors" }
+func (l layout) log() string                { return l.base + "log" }
+func (l layout) journals() string           { return l.base + "journals" }
+func (l layout) votes() string              { return l.base + "votes" }
+func (l layout) seen() string               { return l.base + "seen" }
+
+// dummy is never there. Deleting it lets a script write that Redis would refuse for want of memory.
+func (l layout) dummy() string { return l.base + "dummy" }
 
 // checkName accepts 1 to MaxHandle bytes of [A-Za-z0-9_-]. The refused name is not repeated: it may be anything.
 func checkName(what, name string) error {

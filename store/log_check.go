@@ -16,6 +16,7 @@ const (
 	beforeSlack = 5              // seconds; more than twice maxSkew. See Lua's revoke for what it is good for
 	openingKept = 24 * time.Hour // the entry of an opening that ended everything: edges are told by it, and nothing rests on it
 	seenFor     = time.Minute    // after which an edge that has told nothing is not shown
+	maxSeen     = 1000           // edges that are shown
 	maxBatch    = 1000           // revocations in one round trip
 	maxLimit    = 500            // records in one page of a List
 	maxSeq      = 1<<53 - 1      // Lua's numbers are exact up to here
@@ -102,6 +103,14 @@ func checkShard(shard, shards int) error {
 	return nil
 }
 
+// checkFence accepts a replication id, or none.
+func checkFence(fence string) error {
+	if fence == "" {
+		return nil
+	}
+	return checkName("fence", fence)
+}
+
 func checkPull(after []Position, shards int, seen string) error {
 	if len(after) != shards {
 		return fmt.Errorf("%d positions for %d shards", len(after), shards)
@@ -127,6 +136,6 @@ func seqs(after []Position) []uint64 {
 	return seqs
 }
 
-func errReplicas(got, want int) error {
+func errReplicas(got int64, want int) error {
 	return fmt.Errorf("%w: %d of %d replicas have confirmed; mend: look after the replicas, or ask for fewer", ErrUnavailable, got, want)
 }

@@ -43,7 +43,7 @@ func (m *Memory) Pull(ctx context.Context, after []Position, seen string) []Pull
 // the store must have, open or not. Memory has no replicas: with replicas above 0 it fails, though the batch is written.
 // Errors: ErrUnavailable (with ErrClosed), ErrConflict (another journal is enrolled for this issuer).
 func (m *Memory) Revoke(ctx context.Context, shard int, by Author, fence string, batch []Numbered, replicas int) (Revoked, error) {
-	if err := ready(ctx, checkShard(shard, len(m.shards)), by.check(), checkBatch(batch, shard, len(m.shards))); err != nil {
+	if err := ready(ctx, checkShard(shard, len(m.shards)), by.check(), checkFence(fence), checkBatch(batch, shard, len(m.shards))); err != nil {
 		return Revoked{}, fmt.Errorf("revoke: %w", err)
 	}
 	m.mu.Lock()

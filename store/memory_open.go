@@ -11,7 +11,7 @@ import (
 // closed is the error of a shard that may not be spoken for here and now; nil: it is open.
 func (m *Memory) closed(s *memoryShard) error {
 	if m.replica || s.head == nil || s.head.opened != m.replication {
-		return fmt.Errorf("%w: %w", ErrUnavailable, ErrClosed)
+		return errClosed()
 	}
 	return nil
 }
@@ -22,7 +22,7 @@ func (m *Memory) fenced(s *memoryShard, fence string) error {
 		return m.closed(s)
 	}
 	if m.replica || fence != m.replication {
-		return fmt.Errorf("%w: %w", ErrUnavailable, ErrClosed)
+		return errClosed()
 	}
 	return nil
 }
@@ -48,7 +48,7 @@ func (m *Memory) Shard(ctx context.Context, shard int, issuer string) (Shard, er
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.replica {
-		return Shard{}, fmt.Errorf("shard: %w: %w", ErrUnavailable, ErrClosed)
+		return Shard{}, fmt.Errorf("shard: %w", errClosed())
 	}
 	s := m.shards[shard]
 	mine := s.journals[issuer]

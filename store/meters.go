@@ -21,7 +21,24 @@ const (
 	commandState     command = "state"
 	commandSwapState command = "swap_state"
 	commandCheck     command = "check"
+	commandPull      command = "pull"
+	commandRevoke    command = "revoke"
+	commandShard     command = "shard"
+	commandEnrol     command = "enrol"
+	commandVote      command = "vote"
+	commandOpen      command = "open"
+	commandSetLease  command = "set_lease"
+	commandList      command = "list"
+	commandInspect   command = "inspect"
+	commandSeen      command = "seen"
 )
+
+func commands() []command {
+	return []command{
+		commandPut, commandTake, commandDelete, commandState, commandSwapState, commandCheck, commandPull, commandRevoke, commandShard,
+		commandEnrol, commandVote, commandOpen, commandSetLease, commandList, commandInspect, commandSeen,
+	}
+}
 
 // outcomes is the closed set of the label "outcome", by what errors.Is finds; "ok" and "refused" have no sentinel.
 var outcomes = []struct {
@@ -33,6 +50,8 @@ var outcomes = []struct {
 	{ErrQuota, "quota"},
 	{ErrConflict, "conflict"},
 	{ErrCorrupt, "corrupt"},
+	{ErrRevoked, "revoked"},
+	{ErrClosed, "closed"}, // before the next, which it comes with
 	{ErrUnavailable, "unavailable"},
 }
 
@@ -76,7 +95,7 @@ func newMeters(p metric.MeterProvider) (meters, error) {
 	if err := errors.Join(errs[:]...); err != nil {
 		return meters{}, fmt.Errorf("metrics: %w", err)
 	}
-	for _, c := range []command{commandPut, commandTake, commandDelete, commandState, commandSwapState, commandCheck} {
+	for _, c := range commands() {
 		m.label(c)
 	}
 	return m, nil

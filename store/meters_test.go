@@ -72,7 +72,9 @@ func TestRedisMetersEachCommand(t *testing.T) {
 	server := storetest.StartRedis(t)
 	meter := &recorder{seen: map[string]int64{}}
 	s := connect(t, server, func(c *store.RedisConfig) { c.Meter = provider{r: meter} })
-	r, ctx := put(t, s), t.Context()
+	storetest.Open(t, connect(t, server))
+	r, ctx := storetest.NewRecord(), t.Context()
+	_ = s.Put(ctx, r, store.Quota{})
 	_ = s.Put(ctx, r, store.Quota{})
 	_ = s.Put(ctx, storetest.NewRecord(), store.Quota{Grants: 1})
 	_, _ = s.Take(ctx, r.JTI)
@@ -83,9 +85,14 @@ func TestRedisMetersEachCommand(t *testing.T) {
 	_, _ = s.Delete(ctx, r.JTI)
 	_ = s.SwapState(ctx, "ring", 1, []byte("x"))
 	_, _, _ = s.State(ctx, "ring")
+	_ = s.Pull(ctx, make([]store.Position, 1), "edge-1")
+	_, _ = s.Revoke(ctx, 0, author, "", []store.Numbered{{Number: 1, Revocation: store.Revocation{Kind: store.KindToken, Name: r.JTI, Until: r.ExpiresAt}}}, 0)
+	_, _ = s.Shard(ctx, 0, author.Issuer)
 	_ = s.Check(ctx)
 	server.Do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
 	_ = s.Check(ctx)
+	server.Do("DEL", "coatcheck:{0}:head")
+	_, _ = s.Take(ctx, r.JTI)
 	server.Kill()
 	_, _ = s.Take(ctx, r.JTI)
 
@@ -96,14 +103,21 @@ func TestRedisMetersEachCommand(t *testing.T) {
 		"coatcheck_store_commands{take,ok}":             1,
 		"coatcheck_store_commands{take,not_found}":      1,
 		"coatcheck_store_commands{take,corrupt}":        1,
+		"coatcheck_store_commands{take,closed}":         1,
 		"coatcheck_store_commands{take,unavailable}":    1,
+		"coatcheck_store_commands{pull,ok}":             1,
+		"coatcheck_store_commands{revoke,conflict}":     1,
+		"coatcheck_store_commands{shard,ok}":            1,
 		"coatcheck_store_commands{delete,ok}":           1,
 		"coatcheck_store_commands{swap_state,conflict}": 1,
 		"coatcheck_store_commands{state,not_found}":     1,
 		"coatcheck_store_commands{check,ok}":            1,
 		"coatcheck_store_commands{check,refused}":       1,
 		"coatcheck_stores{put}":                         3,
-		"coatcheck_stores{take}":                        4,
+		"coatcheck_stores{take}":                        5,
+		"coatcheck_stores{pull}":                        1,
+		"coatcheck_stores{revoke}":                      1,
+		"coatcheck_stores{shard}":                       1,
 		"coatcheck_stores{delete}":                      1,
 		"coatcheck_stores{swap_state}":                  1,
 		"coatcheck_stores{state}":                       1,

@@ -22,6 +22,9 @@ type RedisConfig struct {
 	Username string                 // empty: none
 	Password func() (string, error) // called for each new connection, so that a rotated file is read anew; nil: none
 	Prefix   string                 // of all keys, of [A-Za-z0-9_-]; default "coatcheck"
+	// Shards is how many logs there are, and how many parts of the records; default 1, at most 64. It is the same for every
+	// process, and to change it is to begin with an empty store.
+	Shards int
 	// Timeout bounds one command, connecting included; default 500 ms. Too low, and a busy Redis reads as away;
 	// too high, and requests pile up behind one that is.
 	Timeout time.Duration
@@ -31,7 +34,8 @@ type RedisConfig struct {
 // Redis is the store on a single Redis (7.0 or newer) or Valkey.
 type Redis struct {
 	client  *redis.Client
-	keys    layout
+	puller  *redis.Client // of one connection, which only Pull uses: however busy the other is, the lease is not late
+	shards  []layout
 	timeout time.Duration
 	meters  meters
 	now     func() time.Time // to compare clocks in Check
@@ -41,6 +45,9 @@ type Redis struct {
 func NewRedis(c RedisConfig) (*Redis, error) {
 	if c.Prefix == "" {
 		c.Prefix = "coatcheck"
+	}
+	if c.Shards == 0 {
+		c.Shards = 1
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 500 * time.Millisecond
@@ -57,7 +64,8 @@ func NewRedis(c RedisConfig) (*Redis, error) {
 	logging.Disable()
 	return &Redis{
 		client:  redis.NewClient(c.options()),
-		keys:    newLayout(c.Prefix, onlyShard),
+		puller:  redis.NewClient(c.pullOptions()),
+		shards:  newLayouts(c.Prefix, c.Shards),
 		timeout: c.Timeout,
 		meters:  m,
 		now:     time.Now,
@@ -71,6 +79,9 @@ func (c RedisConfig) check() error {
 	}
 	if c.DB < 0 {
 		return errors.New("db must not be negative")
+	}
+	if c.Shards < 0 || c.Shards > 64 {
+		return errors.New("shards must be 1 to 64")
 	}
 	if c.Timeout < 0 {
 		return errors.New("timeout must not be negative")
@@ -114,6 +125,12 @@ func (c RedisConfig) options() *redis.Options {
 	return o
 }
 
+func (c RedisConfig) pullOptions() *redis.Options {
+	o := c.options()
+	o.PoolSize = 1
+	return o
+}
+
 func (c RedisConfig) credentials(context.Context) (username, password string, err error) {
 	if c.Password == nil {
 		return c.Username, "", nil
@@ -123,4 +140,4 @@ func (c RedisConfig) credentials(context.Context) (username, password string, er
 }
 
 // Close closes all connections; whoever still waits gets ErrUnavailable.
-func (r *Redis) Close() error { return r.client.Close() }
+func (r *Redis) Close() error { return errors.Join(r.client.Close(), r.puller.Close()) }

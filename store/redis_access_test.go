@@ -13,8 +13,9 @@ import (
 
 // What the package's documentation says that each role needs.
 const (
-	edgeRules   = "%R~coatcheck:* resetchannels +hello +select +ping +info +time +evalsha_ro +eval_ro +exists +hget +hmget +hstrlen"
-	issuerRules = edgeRules + " ~coatcheck:* +evalsha +eval +hgetall +hset +hsetnx +hincrby +hdel +del +expireat"
+	edgeRules = "%R~coatcheck:* resetchannels +hello +select +ping +info +time +evalsha_ro +eval_ro +exists +hget +hmget +hstrlen +xrange" +
+		" (%W~coatcheck:{0}:seen +hset)"
+	issuerRules = edgeRules + " ~coatcheck:* +evalsha +eval +wait +hgetall +hset +hincrby +hdel +del +set +expireat +scan +xadd +xdel"
 )
 
 func as(t *testing.T, server *storetest.Redis, user, rules string) *store.Redis {

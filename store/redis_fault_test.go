@@ -14,13 +14,44 @@ import (
 // recovery is how long a store may need to find a server that is back: its client asks once a second.
 const recovery = 20 * time.Second
 
+// put opens the store, if nobody has, and puts a record into it.
 func put(t testing.TB, s storetest.Store) store.Record {
 	t.Helper()
+	storetest.Open(t, s)
 	r := storetest.NewRecord()
 	if err := s.Put(t.Context(), r, store.Quota{}); err != nil {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// author is the issuer of these tests.
+var author = store.Author{Issuer: storetest.Issuer, Journal: "journal-1"}
+
+func enrol(t *testing.T, s storetest.Store) {
+	t.Helper()
+	for i := range s.Shards() {
+		if err := s.Enrol(t.Context(), i, author); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// reopen opens every shard as an issuer does whose journal is in it.
+func reopen(t *testing.T, s storetest.Store) {
+	t.Helper()
+	for i := range s.Shards() {
+		now, err := s.Shard(t.Context(), i, author.Issuer)
+		if err == nil {
+			err = s.Vote(t.Context(), i, author, now.Replication, true)
+		}
+		if err == nil {
+			_, err = s.Open(t.Context(), i, store.Opening{Replication: now.Replication, Issuers: []string{author.Issuer}, Lease: storetest.Lease})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // wantUnavailable asks every operation, and wants each to say that it does not know.
@@ -51,6 +82,7 @@ func TestRedisKilledAndStartedAgain(t *testing.T) {
 	server := storetest.StartDurableRedis(t)
 	s := connect(t, server)
 	r := put(t, s)
+	enrol(t, s)
 	before, err := s.Take(t.Context(), r.JTI)
 	if err != nil {
 		t.Fatal(err)
@@ -64,13 +96,18 @@ func TestRedisKilledAndStartedAgain(t *testing.T) {
 		}
 	}
 	server.Restart()
-	storetest.Eventually(t, recovery, "the record to be back", func() bool {
-		after, err := s.Take(t.Context(), r.JTI)
-		if err != nil && !errors.Is(err, store.ErrUnavailable) {
+	storetest.Eventually(t, recovery, "the store to be back", func() bool {
+		_, err := s.Take(t.Context(), r.JTI)
+		if !errors.Is(err, store.ErrUnavailable) {
 			t.Fatalf("take while coming back: got %v, want ErrUnavailable", err)
 		}
-		return err == nil && string(after.Blob) == string(r.Blob) && after.Incarnation == before.Incarnation
+		return errors.Is(err, store.ErrClosed)
 	})
+	reopen(t, s)
+	after, err := s.Take(t.Context(), r.JTI)
+	if err != nil || string(after.Blob) != string(r.Blob) || after.Incarnation == before.Incarnation {
+		t.Errorf("reopened: got %q of incarnation %q, %v; want %q of another than %q", after.Blob, after.Incarnation, err, r.Blob, before.Incarnation)
+	}
 }
 
 // Killed in the middle of traffic, a store may only ever say the truth or that it does not know.
@@ -125,8 +162,8 @@ func TestRedisFlushed(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Do("FLUSHALL")
-	if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("take after FLUSHALL: got %v, want ErrNotFound", err)
+	if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("take after FLUSHALL: got %v, want ErrClosed", err)
 	}
 	after, err := s.Take(t.Context(), put(t, s).JTI)
 	if err != nil || after.Incarnation == before.Incarnation {
@@ -270,46 +307,54 @@ func TestRedisKeysOfAnotherType(t *testing.T) {
 	}
 }
 
-// TestRedisDamagedHead: what is wrong with the head of a shard says nothing about its records, so no client may be told
-// that its reference is dead; and nothing is written on top of it.
+// TestRedisDamagedHead: what is wrong with what belongs to a whole shard says nothing about its records, so no client may
+// be told that its reference is dead; and nothing is written on top of it. The mend that the error names is one.
 func TestRedisDamagedHead(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t)
 	s := connect(t, server)
-	r := put(t, s)
-	const head = "coatcheck:{0}:head"
+	const head, floors = "coatcheck:{0}:head", "coatcheck:{0}:floors"
 	huge := strings.Repeat("9", 1<<20)
 	for _, row := range []struct {
 		name  string
 		bring [][]string
-		puts  bool // a new grant makes a new head, or mends this one
 	}{
-		{"seq is huge", [][]string{{"HSET", head, "seq", huge}}, false},
-		{"seq is over 64 bits", [][]string{{"HSET", head, "seq", "99999999999999999999"}}, false},
-		{"seq is negative", [][]string{{"HSET", head, "seq", "-1"}}, false},
-		{"seq is a fraction", [][]string{{"HSET", head, "seq", "1.5"}}, false},
-		{"seq is no number", [][]string{{"HSET", head, "seq", "abc"}}, false},
-		{"incarnation is huge", [][]string{{"HSET", head, "seq", "1", "incarnation", huge}}, true},
-		{"the head is a string", [][]string{{"DEL", head}, {"SET", head, "x"}}, false},
-		{"the head is gone", [][]string{{"DEL", head}}, true},
+		{"seq is huge", [][]string{{"HSET", head, "seq", huge}}},
+		{"seq is over 64 bits", [][]string{{"HSET", head, "seq", "99999999999999999999"}}},
+		{"seq is negative", [][]string{{"HSET", head, "seq", "-1"}}},
+		{"seq is a fraction", [][]string{{"HSET", head, "seq", "1.5"}}},
+		{"seq is no number", [][]string{{"HSET", head, "seq", "abc"}}},
+		{"seq is gone", [][]string{{"HDEL", head, "seq"}}},
+		{"id is gone", [][]string{{"HDEL", head, "id"}}},
+		{"lease is no number", [][]string{{"HSET", head, "lease", "soon"}}},
+		{"incarnation is huge", [][]string{{"HSET", head, "incarnation", huge}}},
+		{"the head is a string", [][]string{{"DEL", head}, {"SET", head, "x"}}},
+		{"the floors are a string", [][]string{{"DEL", floors}, {"SET", floors, "x"}}},
+		{"a floor is no number", [][]string{{"HSET", floors, "all", "x"}}},
+		{"a floor is huge", [][]string{{"HSET", floors, "before", huge}}},
 	} {
+		r := put(t, s)
 		for _, c := range row.bring {
 			server.Do(c...)
 		}
-		_, err := s.Take(t.Context(), r.JTI)
-		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "mend: delete the key") {
-			t.Errorf("%s: take: got %v, want ErrUnavailable with the mend", row.name, err)
-		}
+		_, takeErr := s.Take(t.Context(), r.JTI)
 		refused := storetest.NewRecord()
-		if err := s.Put(t.Context(), refused, store.Quota{}); !row.puts && (!errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrCorrupt)) {
-			t.Errorf("%s: put: got %v, want ErrUnavailable", row.name, err)
+		for what, err := range map[string]error{"take": takeErr, "put": s.Put(t.Context(), refused, store.Quota{})} {
+			if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "mend: delete the keys") {
+				t.Errorf("%s: %s: got %v, want ErrUnavailable with the mend", row.name, what, err)
+			}
 		}
-		if n := server.Do("EXISTS", "coatcheck:{0}:record:"+refused.JTI); !row.puts && n != int64(0) {
+		if n := server.Do("EXISTS", "coatcheck:{0}:record:"+refused.JTI); n != int64(0) {
 			t.Errorf("%s: put left a record", row.name)
 		}
-	}
-	if _, err := s.Take(t.Context(), r.JTI); err != nil {
-		t.Errorf("take with the head that the last grant has made: %v", err)
+		server.Do("DEL", head, floors, "coatcheck:{0}:log")
+		if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrClosed) {
+			t.Errorf("%s, mended: take: got %v, want ErrClosed", row.name, err)
+		}
+		put(t, s)
+		if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s, mended and opened: take of an earlier record: got %v, want ErrNotFound", row.name, err)
+		}
 	}
 }
 
@@ -317,7 +362,7 @@ func TestRedisDamagedHead(t *testing.T) {
 func TestRedisDamagedQuota(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t)
-	s := connect(t, server)
+	s := opened(t, server)
 	for field, value := range map[string]string{
 		"x": "1:1", "9999999999": "x", "inf": "1:1", "-inf": "1:1", "nan": "1:1", "99999999999999999999": "1:1", "9007199254740993": "1:1",
 		"9999999998": strings.Repeat("9", 400) + ":1", "9999999997": "1:" + strings.Repeat("9", 400), "9999999996": "1:99999999999999999999",

@@ -2,62 +2,125 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
+	"fmt"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Shards is how many shards there are; fixed.
-func (r *Redis) Shards() int { panic("contract") }
+func (r *Redis) Shards() int { return len(r.shards) }
 
 // ShardOf is the shard of a jti.
-func (r *Redis) ShardOf(jti string) int { panic("contract") }
+func (r *Redis) ShardOf(jti string) int { return shardOf(jti, len(r.shards)) }
 
 // Pull reads the log of every shard after the positions given, one for each shard: one pipelined round trip, over a
 // connection that nothing else waits for. seen, if not empty, is this edge's name: its positions are shown to operators.
-func (r *Redis) Pull(ctx context.Context, after []Position, seen string) []Pulled { panic("contract") }
+func (r *Redis) Pull(ctx context.Context, after []Position, seen string) []Pulled {
+	begun := time.Now()
+	pulled := make([]Pulled, len(r.shards))
+	answers, err := r.pull(ctx, after, seen)
+	var failed error // of them, one stands for the round trip in the metrics
+	for i := range pulled {
+		if err == nil {
+			pulled[i], pulled[i].Err = readPulled(answers[i], after[i])
+		} else {
+			pulled[i].Err = err
+		}
+		if pulled[i].Err != nil {
+			failed = pulled[i].Err
+			pulled[i] = Pulled{Err: fmt.Errorf("pull: %w", failed)}
+		}
+	}
+	r.meters.record(ctx, commandPull, time.Since(begun), failed)
+	return pulled
+}
+
+func (r *Redis) pull(ctx context.Context, after []Position, seen string) ([]reply, error) {
+	if err := ready(ctx, checkPull(after, len(r.shards), seen)); err != nil {
+		return nil, err
+	}
+	asked := make([]question, len(after))
+	for i, k := range r.shards {
+		asked[i] = question{[]string{k.head(), k.log(), k.floors()}, shardName(i), []any{formatCount(after[i].Seq), after[i].ID, page, tooFar}}
+	}
+	return bounded(ctx, r.timeout, func(ctx context.Context) ([]reply, error) {
+		return converse(ctx, r.puller, pullScript, asked, func(p redis.Pipeliner) {
+			if seen != "" { // its own failure is nobody's: it is for people
+				p.HSet(ctx, r.shards[0].seen(), seen, seenText(time.Now(), after))
+			}
+		})
+	})
+}
 
 // Revoke writes a batch to one shard in order, and stops at the first that fails. fence is "" for a shard that must be
 // open; else the replication id that the node must have, open or not: so an issuer brings its journal into a shard
 // before it is opened. With replicas above 0 it waits, on the connection that wrote, until so many have confirmed, or
 // fails. Each revocation deletes first and is done once: what the shard has already, by number, it only confirms.
-// Errors: ErrUnavailable (with ErrClosed), ErrConflict (another journal is enrolled for this issuer).
+// Errors: ErrUnavailable (with ErrClosed), ErrConflict (another journal is enrolled for this issuer). With an error,
+// what the answer says was done is done, and more may be.
 func (r *Redis) Revoke(ctx context.Context, shard int, by Author, fence string, batch []Numbered, replicas int) (Revoked, error) {
-	panic("contract")
+	begun := time.Now()
+	revoked, err := r.revoke(ctx, shard, by, fence, batch, replicas)
+	r.meters.record(ctx, commandRevoke, time.Since(begun), err)
+	if err != nil {
+		return revoked, fmt.Errorf("revoke: %w", err)
+	}
+	return revoked, nil
 }
 
-// Shard reads the state of a shard, open or not. ErrUnavailable.
-func (r *Redis) Shard(ctx context.Context, shard int, issuer string) (Shard, error) {
-	panic("contract")
+func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, batch []Numbered, replicas int) (Revoked, error) {
+	if err := ready(ctx, checkShard(shard, len(r.shards)), by.check(), checkFence(fence), checkBatch(batch, shard, len(r.shards))); err != nil {
+		return Revoked{}, err
+	}
+	asked := make([]question, len(batch))
+	var last uint64
+	for i, n := range batch {
+		asked[i] = r.shards[shard].question(n, last, by, fence)
+		last = n.Number
+	}
+	type answer struct {
+		replies   []reply
+		confirmed int64
+	}
+	got, err := bounded(ctx, r.timeout, func(ctx context.Context) (answer, error) {
+		conn := r.client.Conn() // one, because WAIT waits for what its own connection has written
+		defer conn.Close()
+		var wait *redis.Cmd
+		replies, err := converse(ctx, conn, revokeScript, asked, func(p redis.Pipeliner) {
+			if replicas > 0 {
+				wait = p.Do(ctx, "WAIT", replicas, (r.timeout * 3 / 4).Milliseconds()) // the rest of the time is for the way
+			}
+		})
+		if err != nil || wait == nil {
+			return answer{replies: replies}, err
+		}
+		confirmed, err := wait.Int64()
+		return answer{replies, confirmed}, err
+	})
+	if err != nil {
+		return Revoked{}, err
+	}
+	revoked, err := readRevoked(got.replies)
+	if err == nil && got.confirmed < int64(replicas) {
+		err = errReplicas(got.confirmed, replicas)
+	}
+	return revoked, err
 }
 
-// Enrol makes the author's journal the one that vouches for this issuer, from an open shard on; Done begins at 0.
-// ErrUnavailable, with ErrClosed if the shard is.
-func (r *Redis) Enrol(ctx context.Context, shard int, by Author) error { panic("contract") }
-
-// Vote tells a closed shard whether all that the author's journal knows is in it. It counts under that replication id only.
-func (r *Redis) Vote(ctx context.Context, shard int, by Author, replication string, whole bool) error {
-	panic("contract")
+// question is one call of revoke.lua; last is the number before it in its batch.
+func (k layout) question(n Numbered, last uint64, by Author, fence string) question {
+	record, tomb := k.dummy(), k.dummy()
+	if n.Kind == KindToken {
+		record, tomb = k.record(n.Name), k.tomb(n.Name)
+	}
+	return question{
+		[]string{k.head(), k.floors(), k.log(), k.journals(), record, tomb, k.dummy()},
+		formatCount(n.Number),
+		[]any{
+			formatCount(last), string(n.Kind), n.Name, n.Until.Unix(), by.Issuer, by.Journal, fence,
+			rand.Text(), k.quota(""), beforeSlack, trimSteps,
+		},
+	}
 }
-
-// Open opens a closed shard in one step, under a new incarnation, and reports whether earlier grants had to end.
-// ErrConflict: the node is another, the shard is open already, or votes are missing.
-func (r *Redis) Open(ctx context.Context, shard int, o Opening) (ended bool, err error) {
-	panic("contract")
-}
-
-// SetLease sets what edges are told and what revokers wait; sleep is never below lease. ErrUnavailable, ErrConflict
-// (the lease was no longer old).
-func (r *Redis) SetLease(ctx context.Context, shard int, old, lease, sleep time.Duration) error {
-	panic("contract")
-}
-
-// List reads records of one shard in no order, about limit at a time; a cursor of 0 begins and ends. For
-// administration: it walks the whole shard. A record may come twice.
-func (r *Redis) List(ctx context.Context, shard int, cursor uint64, limit int) (found []Listed, next uint64, err error) {
-	panic("contract")
-}
-
-// Inspect reads one record's clear part. ErrNotFound, ErrRevoked (a tombstone), ErrCorrupt, ErrUnavailable.
-func (r *Redis) Inspect(ctx context.Context, jti string) (Listed, error) { panic("contract") }
-
-// Seen lists the edges that told of themselves in the last minute.
-func (r *Redis) Seen(ctx context.Context) ([]Seen, error) { panic("contract") }

@@ -2,40 +2,47 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
 )
 
-// Put writes a new record. ErrExists, ErrQuota, ErrCorrupt (the client's quota) or ErrUnavailable; it is never
-// retried inside. After ErrUnavailable the record may be there; nobody has its reference, and it expires.
+// home is the shard of a jti.
+func (r *Redis) home(jti string) layout { return r.shards[r.ShardOf(jti)] }
+
+// Put writes a new record. ErrExists, ErrRevoked, ErrQuota, ErrCorrupt (the client's quota) or ErrUnavailable (with
+// ErrClosed); it is never retried inside. After ErrUnavailable the record may be there; nobody has its reference, and it expires.
 func (r *Redis) Put(ctx context.Context, rec Record, q Quota) error {
 	if err := ready(ctx, rec.check()); err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
-	keys := []string{r.keys.record(rec.JTI), r.keys.head(), r.keys.quota(rec.Client)}
+	k := r.home(rec.JTI)
+	keys := []string{k.record(rec.JTI), k.head(), k.floors(), k.tomb(rec.JTI), k.quota(rec.Client)}
+	q = q.share(len(r.shards))
 	_, err := r.ask(ctx, putScript, keys, rec.JTI,
 		string(rec.Blob), // a copy: the caller may wipe its own while an abandoned command is still being sent
 		rec.IssuedAt.Unix(), rec.ExpiresAt.Unix(), rec.KeyID, rec.Client, rec.Family, rec.Subject,
-		q.Grants, q.Bytes, rand.Text())
+		strconv.FormatUint(rec.Since.Seq, 10), rec.Since.Incarnation, q.Grants, q.Bytes)
 	return err
 }
 
-// Take reads a record, in one round trip that writes nothing. ErrNotFound, ErrCorrupt or ErrUnavailable.
+// Take reads a record, in one round trip that writes nothing. ErrNotFound, also if it is revoked; ErrCorrupt; ErrUnavailable
+// (with ErrClosed).
 func (r *Redis) Take(ctx context.Context, jti string) (Taken, error) {
 	if err := ready(ctx, checkName("jti", jti)); err != nil {
 		return Taken{}, fmt.Errorf("take: %w", err)
 	}
-	values, err := r.ask(ctx, takeScript, []string{r.keys.record(jti), r.keys.head()}, jti, MaxBlob)
+	k := r.home(jti)
+	values, err := r.ask(ctx, takeScript, []string{k.record(jti), k.head(), k.floors()}, jti, MaxBlob)
 	if err != nil {
 		return Taken{}, err
 	}
-	seq, err := strconv.ParseUint(values[1], 10, 64)
-	if err != nil {
-		return Taken{}, fmt.Errorf("take: %w: %w", ErrUnavailable, errHead)
+	var n numbers
+	t := Taken{Blob: []byte(values[0]), Seq: n.count(values[1]), Incarnation: values[2], Shard: r.ShardOf(jti), Lease: n.millis(values[3])}
+	if n.err != nil {
+		return Taken{}, fmt.Errorf("take: %w", n.err)
 	}
-	return Taken{Blob: []byte(values[0]), Seq: seq, Incarnation: values[2]}, nil
+	return t, nil
 }
 
 // Delete removes a record, advances the shard's seq, and reports whether the record was there.
@@ -44,8 +51,8 @@ func (r *Redis) Delete(ctx context.Context, jti string) (bool, error) {
 	if err := ready(ctx, checkName("jti", jti)); err != nil {
 		return false, fmt.Errorf("delete: %w", err)
 	}
-	keys := []string{r.keys.record(jti), r.keys.head()}
-	_, err := r.ask(ctx, deleteScript, keys, jti, r.keys.quota(""), rand.Text())
+	k := r.home(jti)
+	_, err := r.ask(ctx, deleteScript, []string{k.record(jti), k.head()}, jti, k.quota(""))
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}

@@ -12,7 +12,7 @@ func (r *Redis) State(ctx context.Context, name string) (version uint64, blob []
 	if err := ready(ctx, checkName("state", name)); err != nil {
 		return 0, nil, fmt.Errorf("state: %w", err)
 	}
-	values, err := r.ask(ctx, stateScript, []string{r.keys.state(name)}, name, MaxState)
+	values, err := r.ask(ctx, stateScript, []string{r.shards[0].state(name)}, name, MaxState)
 	if errors.Is(err, ErrNotFound) {
 		return 0, nil, nil
 	}
@@ -32,7 +32,7 @@ func (r *Redis) SwapState(ctx context.Context, name string, old uint64, blob []b
 	if err := ready(ctx, checkName("state", name), checkState(blob)); err != nil {
 		return fmt.Errorf("swap_state: %w", err)
 	}
-	_, err := r.ask(ctx, swapStateScript, []string{r.keys.state(name)}, name,
+	_, err := r.ask(ctx, swapStateScript, []string{r.shards[0].state(name)}, name,
 		strconv.FormatUint(old, 10), strconv.FormatUint(old+1, 10), string(blob))
 	return err
 }

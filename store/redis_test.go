@@ -16,9 +16,9 @@ const testTimeout = 10 * time.Second
 func TestRedis(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t)
-	var opened atomic.Int64
+	var stores atomic.Int64
 	storetest.Run(t, func(t *testing.T) storetest.Store {
-		prefix := fmt.Sprintf("suite-%d", opened.Add(1))
+		prefix := fmt.Sprintf("suite-%d", stores.Add(1))
 		return corruptible{connect(t, server, func(c *store.RedisConfig) { c.Prefix = prefix }), server, prefix}
 	})
 }
@@ -35,6 +35,14 @@ func connect(t testing.TB, server *storetest.Redis, set ...func(*store.RedisConf
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() }) // the suite has closed its own already
+	return r
+}
+
+// opened is connect, and the shards are opened.
+func opened(t testing.TB, server *storetest.Redis, set ...func(*store.RedisConfig)) *store.Redis {
+	t.Helper()
+	r := connect(t, server, set...)
+	storetest.Open(t, r)
 	return r
 }
 

@@ -1,36 +1,15 @@
 package store
 
 import (
-	_ "embed"
+	"embed"
 	"errors"
 	"fmt"
 
 	"github.com/redis/go-redis/v9"
 )
 
-//go:embed lua/record.lua
-var recordLua string
-
-//go:embed lua/head.lua
-var headLua string
-
-//go:embed lua/bucket.lua
-var bucketLua string
-
-//go:embed lua/put.lua
-var putLua string
-
-//go:embed lua/take.lua
-var takeLua string
-
-//go:embed lua/delete.lua
-var deleteLua string
-
-//go:embed lua/state.lua
-var stateLua string
-
-//go:embed lua/swap_state.lua
-var swapStateLua string
+//go:embed lua
+var lua embed.FS
 
 // script is one command of ours. Each answers {name asked, status, values...}, all strings.
 type script struct {
@@ -40,22 +19,57 @@ type script struct {
 	lua      *redis.Script
 }
 
-// What each script reads, answers and writes stands at its head.
+// What each script reads, answers and writes stands at its head; what it is made of here, in order.
 var (
-	putScript       = script{commandPut, false, 0, redis.NewScript(headLua + bucketLua + putLua)}
-	takeScript      = script{commandTake, true, 3, redis.NewScript(headLua + recordLua + takeLua)}
-	deleteScript    = script{commandDelete, false, 0, redis.NewScript(headLua + recordLua + bucketLua + deleteLua)}
-	stateScript     = script{commandState, true, 2, redis.NewScript(stateLua)}
-	swapStateScript = script{commandSwapState, false, 0, redis.NewScript(swapStateLua)}
+	putScript       = newScript(commandPut, false, 0, "count", "head", "floors", "bucket")
+	takeScript      = newScript(commandTake, true, 4, "count", "head", "record", "floors")
+	deleteScript    = newScript(commandDelete, false, 0, "count", "head", "record", "bucket", "quota")
+	stateScript     = newScript(commandState, true, 2)
+	swapStateScript = newScript(commandSwapState, false, 0)
+
+	pullScript     = newScript(commandPull, true, 8, "count", "head")
+	revokeScript   = newScript(commandRevoke, false, 5, "count", "head", "record", "bucket", "quota")
+	shardScript    = newScript(commandShard, true, 11, "count", "head")
+	enrolScript    = newScript(commandEnrol, false, 0, "count", "head")
+	voteScript     = newScript(commandVote, false, 0, "count", "head")
+	openScript     = newScript(commandOpen, false, 1, "count", "head")
+	setLeaseScript = newScript(commandSetLease, false, 0, "count", "head")
+
+	listScript    = newScript(commandList, true, 2, "count", "head", "record", "floors", "listed")
+	inspectScript = newScript(commandInspect, true, 1, "count", "head", "record", "floors", "listed")
+	seenScript    = newScript(commandSeen, false, 1, "count", "head")
 )
+
+// newScript joins the parts and the script itself, which is named after its command.
+func newScript(c command, readOnly bool, values int, parts ...string) script {
+	var text []byte
+	for _, part := range append(parts, string(c)) {
+		b, err := lua.ReadFile("lua/" + part + ".lua")
+		if err != nil {
+			panic("store: internal error: " + err.Error())
+		}
+		text = append(text, b...)
+	}
+	return script{c, readOnly, values, redis.NewScript(string(text))}
+}
 
 // errDisordered: the answer is not to what was asked. The connection is one answer off; go-redis finds the unread
 // rest on it before it is used again, and drops it.
 var errDisordered = errors.New("answer to another question")
 
-// errHead: what Redis holds as the shard's head is not what this version writes. Its records are as good as before, so
+// errClosed is ErrClosed as callers get it, with what an operator can do.
+func errClosed() error {
+	return fmt.Errorf("%w: %w; mend: if this node is a replica, point the address at the primary; else see that the issuers run, they open it",
+		ErrUnavailable, ErrClosed)
+}
+
+// errGap: the one before it in its batch was not done, so this one was not either.
+var errGap = errors.New("the revocation before it has failed")
+
+// errHead: what Redis holds for a whole shard is not what this version writes. Its records are as good as before, so
 // this is never an answer about one of them.
-var errHead = errors.New("the head is gone or damaged; mend: delete the key <prefix>:{0}:head, the next grant makes a new one")
+var errHead = errors.New("the head, floors or log of the shard are damaged; mend: delete the keys <prefix>:{<shard>}:head, " +
+	":floors and :log, then issuers open the shard anew, and what was issued before ends")
 
 // read takes an answer apart: the values after "ok", or the error that the status stands for.
 func (s script) read(answer []string, asked string) ([]string, error) {
@@ -78,6 +92,12 @@ func (s script) read(answer []string, asked string) ([]string, error) {
 		return nil, ErrConflict
 	case "corrupt":
 		return nil, ErrCorrupt
+	case "closed":
+		return nil, errClosed()
+	case "revoked":
+		return nil, ErrRevoked
+	case "gap":
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errGap)
 	case "head":
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errHead)
 	case "expired":

@@ -5,13 +5,6 @@ local function bucket_end(issued, expires)
   return string.format('%.0f', math.ceil(expires / width) * width)
 end
 
--- nil for what is no count ('inf' and 'nan' are numbers to Lua), or is one that Lua cannot hold exactly or Redis not at
--- all, as a time.
-local function parse_count(text)
-  local n = tonumber(string.match(text or '', '^%d+$'))
-  if n and n < 2^53 then return n end
-end
-
 -- A bucket's value is '<grants>:<bytes>'.
 local function parse_usage(value)
   local grants, bytes = string.match(value, '^(%d+):(%d+)$')

@@ -1,0 +1,123 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// question is one call of a script among several; its answer begins with name.
+type question struct {
+	keys []string
+	name string
+	args []any
+}
+
+// reply is the answer to one question: the values that follow "ok", or an error of this package.
+type reply struct {
+	values []string
+	err    error
+}
+
+// piped is a client, or one connection of it.
+type piped interface{ Pipeline() redis.Pipeliner }
+
+// converse asks several questions of one script in one round trip, and whatever last adds after them. Where Redis does
+// not have the script, it sends the rest once more, from the first that has not run for it: none after that one has, or
+// it knows that it has. An error is of the connection; Redis' own errors are in the replies.
+func converse(ctx context.Context, c piped, s script, asked []question, last func(redis.Pipeliner)) ([]reply, error) {
+	replies, missing, err := exchange(ctx, c, s, asked, false, last)
+	if err == nil && missing >= 0 {
+		var rest []reply
+		rest, _, err = exchange(ctx, c, s, asked[missing:], true, last)
+		replies = append(replies[:missing], rest...)
+	}
+	return replies, err
+}
+
+// exchange is one round trip; text sends the first script as text. missing is the first for which Redis had no script.
+func exchange(ctx context.Context, c piped, s script, asked []question, text bool, last func(redis.Pipeliner)) (replies []reply, missing int, err error) {
+	p := c.Pipeline()
+	cmds := make([]*redis.Cmd, len(asked))
+	for i, q := range asked {
+		cmds[i] = s.queue(ctx, p, q, text && i == 0)
+	}
+	last(p)
+	_, _ = p.Exec(ctx) // the first error of all; each command has its own
+	replies, missing = make([]reply, len(asked)), -1
+	for i, cmd := range cmds {
+		answer, err := cmd.StringSlice()
+		if _, ours := errors.AsType[redis.Error](err); err != nil && !ours {
+			return nil, -1, err
+		}
+		if missing < 0 && redis.HasErrorPrefix(err, "NOSCRIPT") {
+			missing = i
+		}
+		if err != nil {
+			replies[i].err = fault(err)
+			continue
+		}
+		replies[i].values, replies[i].err = s.read(answer, asked[i].name)
+	}
+	return replies, missing, nil
+}
+
+func (s script) queue(ctx context.Context, p redis.Pipeliner, q question, text bool) *redis.Cmd {
+	args := append([]any{q.name}, q.args...)
+	switch {
+	case text && s.readOnly:
+		return s.lua.EvalRO(ctx, p, q.keys, args...)
+	case text:
+		return s.lua.Eval(ctx, p, q.keys, args...)
+	case s.readOnly:
+		return s.lua.EvalShaRO(ctx, p, q.keys, args...)
+	}
+	return s.lua.EvalSha(ctx, p, q.keys, args...)
+}
+
+// numbers reads what a script of ours wrote, and keeps the first error.
+type numbers struct{ err error }
+
+func (n *numbers) count(text string) uint64 {
+	v, err := strconv.ParseUint(text, 10, 53)
+	if err != nil && n.err == nil {
+		n.err = fmt.Errorf("%w: %w", ErrUnavailable, errHead)
+	}
+	return v
+}
+
+func (n *numbers) millis(text string) time.Duration {
+	ms := n.count(text)
+	if ms > uint64(time.Hour/time.Millisecond) && n.err == nil {
+		n.err = fmt.Errorf("%w: %w", ErrUnavailable, errHead)
+	}
+	return time.Duration(ms) * time.Millisecond
+}
+
+func (n *numbers) time(text string) time.Time { return time.Unix(int64(n.count(text)), 0) }
+
+// lines takes an answer of several lines apart, each of as many words.
+func (n *numbers) lines(text string, words int) [][]string {
+	if text == "" {
+		return nil
+	}
+	var lines [][]string
+	for line := range strings.SplitSeq(text, "\n") {
+		parts := strings.Split(line, " ")
+		if len(parts) != words {
+			n.err = fmt.Errorf("%w: %w", ErrUnavailable, errDisordered)
+			return nil
+		}
+		lines = append(lines, parts)
+	}
+	return lines
+}
+
+func formatCount(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func shardName(shard int) string { return strconv.Itoa(shard) }
