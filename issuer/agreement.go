@@ -38,13 +38,27 @@ import (
 //
 // In that minute A has long looked and written its 5 over the 4.
 
-// look asks the store, does what follows, and keeps the outcome. It returns what went wrong.
+// change is what to make of the ring that the store holds, if that is to be changed, and how the log says so.
+type change struct {
+	turn    func(*ring) (*ring, bool)
+	level   slog.Level
+	message string
+}
+
+// look asks the store, does what follows, the planned turns included, and keeps the outcome. It returns what went wrong.
 func (k *keeper) look(ctx context.Context) error {
+	planned := func(r *ring) (*ring, bool) { return r.turned(time.Now(), k.life, k.rotateEvery) }
+	return k.lookAnd(ctx, change{planned, slog.LevelInfo, "key ring turned"})
+}
+
+func (k *keeper) lookAnd(ctx context.Context, c change) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	have := k.kept.Load()
 	asked := time.Now()
-	r, err := k.settle(ctx, have.ring)
+	r, err := k.settle(ctx, have.ring, c)
 	if err != nil {
 		k.kept.Store(&kept{ring: have.ring, asked: have.asked, err: err})
 		return err
@@ -54,7 +68,7 @@ func (k *keeper) look(ctx context.Context) error {
 }
 
 // settle agrees with the store, and keeps a ring that is new here before it is used.
-func (k *keeper) settle(ctx context.Context, held *ring) (*ring, error) {
+func (k *keeper) settle(ctx context.Context, held *ring, c change) (*ring, error) {
 	ours := held
 	if held == nil {
 		var err error
@@ -62,7 +76,7 @@ func (k *keeper) settle(ctx context.Context, held *ring) (*ring, error) {
 			return nil, err
 		}
 	}
-	r, err := k.agree(ctx, ours)
+	r, err := k.agree(ctx, ours, c)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +89,7 @@ func (k *keeper) settle(ctx context.Context, held *ring) (*ring, error) {
 }
 
 // agree is the table above. It returns the ring that the store holds in the end; ours is nil when there is none yet.
-func (k *keeper) agree(ctx context.Context, ours *ring) (*ring, error) {
+func (k *keeper) agree(ctx context.Context, ours *ring, c change) (*ring, error) {
 	version, blob, err := k.state.State(ctx, ringName)
 	if err != nil {
 		return nil, fmt.Errorf("issuer: read key ring: %w", err)
@@ -98,8 +112,8 @@ func (k *keeper) agree(ctx context.Context, ours *ring) (*ring, error) {
 			return k.write(ctx, slog.LevelWarn, "key ring written back: the store held an earlier one", ours.written(time.Now()), version)
 		}
 	}
-	if turned, changed := stored.turned(time.Now(), k.life, k.rotateEvery); changed {
-		return k.write(ctx, slog.LevelInfo, "key ring turned", turned, version)
+	if turned, changed := c.turn(stored); changed {
+		return k.write(ctx, c.level, c.message, turned, version)
 	}
 	if stored.life < k.life {
 		return nil, fmt.Errorf("issuer: tokens of %v wait until %v: the key ring was written back after a loss, and knows none that live so long",

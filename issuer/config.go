@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
@@ -42,9 +43,15 @@ type Config struct {
 	Audiences map[string]Audience
 	// Clients by id: who may ask.
 	Clients map[string]Client
-	Logger  *slog.Logger         // nil: discards
-	Meter   metric.MeterProvider // nil: none. coatcheck_tokens_issued_total{client,outcome}
-	Tracer  trace.TracerProvider // nil: none. One span per request, with attributes only when it is sampled
+	// RevokeRate is how many revocations a second each client may ask for, RevokeBurst how many at once; default 20 and
+	// 100. Each of this process' own.
+	RevokeRate  float64
+	RevokeBurst int
+	// Caller names who sent a request to one of Operations, for the log. Nil: nobody is named.
+	Caller func(*http.Request) string
+	Logger *slog.Logger         // nil: discards
+	Meter  metric.MeterProvider // nil: none. coatcheck_tokens_issued_total and coatcheck_revocation_requests_total{client,outcome}
+	Tracer trace.TracerProvider // nil: none. One span per request, with attributes only when it is sampled
 }
 
 // Audience is a service that accepts our JWTs.
@@ -78,11 +85,13 @@ type StateStore interface {
 }
 
 // depositor is what the token endpoint needs of exchange.Depositor. It is an interface because a test must be able
-// to show a store that is full, away or slow at the exact moment of the deposit.
+// to show a store that is full, away or slow, or a revocation, at the exact moment of the deposit.
 type depositor interface {
+	// Since is how far this process has read the revocation log; it does not block.
+	Since() exchange.Since
 	// Reference makes a new reference; it does not block.
 	Reference() exchange.Reference
-	// Deposit stores a grant or fails with exchange.ErrQuota, ErrTooLarge or ErrUnavailable. Bounded by ctx.
+	// Deposit stores a grant or fails with exchange.ErrRevoked, ErrQuota, ErrTooLarge or ErrUnavailable. Bounded by ctx.
 	Deposit(ctx context.Context, r exchange.Reference, p exchange.Deposit) error
 }
 
@@ -105,6 +114,9 @@ func (c Config) check() error {
 	require(c.Sealing != nil, "sealing keys are required: without them the key ring cannot be stored")
 	require(c.State != nil, "a state store is required: it keeps the key ring")
 	require(c.Depositor != nil, "a depositor is required: it stores what references stand for")
+	require(c.Revoker != nil && c.Grants != nil && c.Listing != nil,
+		"a revoker, grants and a listing are required: without them nothing could be revoked")
+	require(c.RevokeRate > 0 && c.RevokeBurst > 0, "revoke rate %v and burst %d must be above 0", c.RevokeRate, c.RevokeBurst)
 	require(c.Algorithm == algorithm, "algorithm %q is not supported: use %s", c.Algorithm, algorithm)
 	require(c.RotateEvery == 0 || c.RotateEvery >= leastRotation,
 		"keys cannot rotate every %v: use 0 (never) or %v and more", c.RotateEvery, leastRotation)

@@ -40,6 +40,11 @@ func TestNewRefuses(t *testing.T) {
 		"no sealing keys":          {func(c *Config) { c.Sealing = nil }, "sealing keys are required"},
 		"no state":                 {func(c *Config) { c.State = nil }, "state store is required"},
 		"no depositor":             {func(c *Config) { c.Depositor = nil }, "depositor is required"},
+		"no revoker":               {func(c *Config) { c.Revoker = nil }, "a revoker, grants and a listing are required"},
+		"no grants":                {func(c *Config) { c.Grants = nil }, "a revoker, grants and a listing are required"},
+		"no listing":               {func(c *Config) { c.Listing = nil }, "a revoker, grants and a listing are required"},
+		"negative revoke rate":     {func(c *Config) { c.RevokeRate = -1 }, "above 0"},
+		"negative revoke burst":    {func(c *Config) { c.RevokeBurst = -1 }, "above 0"},
 		"another algorithm":        {func(c *Config) { c.Algorithm = "HS256" }, "use ES256"},
 		"rotation too fast":        {func(c *Config) { c.RotateEvery = time.Minute }, "0 (never)"},
 		"half seconds":             {func(c *Config) { c.TTL = 1500 * time.Millisecond }, "whole seconds"},
@@ -80,7 +85,8 @@ func TestNewRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := store.NewMemory()
-		c.State, c.Depositor = s, exchange.NewDepositor(stamper, s)
+		c.State, c.Depositor = s, exchange.NewDepositor(stamper, s, nil)
+		c.Revoker, c.Grants, c.Listing = newRecorder(t, s), &exchange.Exchange{}, s
 		row.change(&c)
 		if _, err := New(c); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v, want an error with %q", name, err, row.want)
@@ -94,7 +100,7 @@ func TestNewSaysEverything(t *testing.T) {
 	c := testConfig(t)
 	c.Sealing = nil
 	_, err := New(c)
-	for _, want := range []string{"sealing keys", "state store", "depositor"} {
+	for _, want := range []string{"sealing keys", "state store", "depositor", "revoker"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("New = %v, want it to name %s", err, want)
 		}

@@ -13,6 +13,8 @@ type outcome string
 
 const (
 	issued           outcome = "issued"
+	revoked          outcome = "revoked"
+	nothingToRevoke  outcome = "nothing_to_revoke"
 	noSuchPath       outcome = "no_such_path"
 	methodNotAllowed outcome = "method_not_allowed"
 	mediaType        outcome = "media_type"
@@ -24,6 +26,10 @@ const (
 	invalidScope     outcome = "invalid_scope"
 	invalidTarget    outcome = "invalid_target"
 	quotaReached     outcome = "quota_reached"
+	rateReached      outcome = "rate_reached"
+	anotherClients   outcome = "another_clients_token"
+	unsupportedToken outcome = "unsupported_token_type"
+	notDurable       outcome = "not_durable"
 	unavailable      outcome = "unavailable"
 	internalTrouble  outcome = "server_error"
 )
@@ -36,10 +42,12 @@ const (
 
 // answer is the one table of errors: what an outcome is on the wire. Codes are those of RFC 6749 §5.2 and RFC 8707
 // §2; temporarily_unavailable and server_error are RFC 6749 §4.1.2.1's, which §5.2 has no equal of. A quota is 429
-// with temporarily_unavailable: the same request may be sent again, later, by this client.
+// with temporarily_unavailable: the same request may be sent again, later, by this client. So is a rate. A token of
+// another client is invalid_grant, the one code whose meaning says so: "or was issued to another client"; RFC 7009 §2.1
+// asks for a refusal and leaves the code to §5.2. unsupported_token_type is RFC 7009 §2.2.1's.
 func (o outcome) answer() (status int, code string) {
 	switch o {
-	case issued:
+	case issued, revoked, nothingToRevoke:
 		return http.StatusOK, ""
 	case noSuchPath:
 		return http.StatusNotFound, "invalid_request"
@@ -49,13 +57,15 @@ func (o outcome) answer() (status int, code string) {
 		return http.StatusUnsupportedMediaType, "invalid_request"
 	case bodyTooLarge:
 		return http.StatusRequestEntityTooLarge, "invalid_request"
-	case invalidRequest, unauthorized, unsupportedGrant, invalidScope, invalidTarget:
+	case invalidRequest, unauthorized, unsupportedGrant, invalidScope, invalidTarget, unsupportedToken:
 		return http.StatusBadRequest, string(o)
+	case anotherClients:
+		return http.StatusBadRequest, "invalid_grant"
 	case invalidClient:
 		return http.StatusUnauthorized, "invalid_client"
-	case quotaReached:
+	case quotaReached, rateReached:
 		return http.StatusTooManyRequests, "temporarily_unavailable"
-	case unavailable:
+	case unavailable, notDurable:
 		return http.StatusServiceUnavailable, "temporarily_unavailable"
 	default:
 		return http.StatusInternalServerError, "server_error"
@@ -108,7 +118,7 @@ func (r *refusal) write(w http.ResponseWriter) {
 		w.Header().Set("WWW-Authenticate", basicChallenge)
 	}
 	if r.retry > 0 {
-		w.Header().Set("Retry-After", strconv.FormatInt(int64((r.retry+time.Second-1)/time.Second), 10))
+		w.Header().Set("Retry-After", wholeSecondsUp(r.retry))
 	}
 	writeJSON(w, status, struct {
 		Error       string `json:"error"`
@@ -116,17 +126,26 @@ func (r *refusal) write(w http.ResponseWriter) {
 	}{code, r.description()})
 }
 
-// writeJSON is the only place that answers with a body that must not be kept (RFC 6749 §5.1).
+// wholeSecondsUp is how Retry-After is written: never sooner than meant.
+func wholeSecondsUp(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+// keepNothing marks an answer that no cache may keep (RFC 6749 §5.1).
+func keepNothing(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("Pragma", "no-cache")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// writeJSON answers with a body that must not be kept.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	body, err := json.Marshal(v)
 	if err != nil {
 		panic("issuer: answer cannot be marshalled: " + err.Error())
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Pragma", "no-cache")
-	h.Set("X-Content-Type-Options", "nosniff")
+	keepNothing(w.Header())
+	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client has gone: nobody is left to tell
 }

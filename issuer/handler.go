@@ -13,9 +13,15 @@ import (
 // follows a 307 sends its secret along.
 func (i *Issuer) route(w http.ResponseWriter, r *http.Request) {
 	path := r.URL.EscapedPath()
-	if path == i.place.tokenPath() {
+	switch path {
+	case i.place.tokenPath():
 		if allow(w, r, http.MethodPost) {
 			i.serveToken(w, r)
+		}
+		return
+	case i.place.revokePath():
+		if allow(w, r, http.MethodPost) {
+			i.serveRevoke(w, r)
 		}
 		return
 	}

@@ -11,6 +11,9 @@
 //   - The reference, its JWTs, its record and its manifest expire in the same second, and expires_in never
 //     promises more than that.
 //   - An unknown client and a wrong secret cannot be told apart, by body or by the work that is done.
+//   - A revocation speaks RFC 7009 to the letter, and a 200 means that no edge accepts the token any more. Whatever
+//     cannot be told or is not yet in force is a 503; a dead token, an unknown one and a forged one get the same answer
+//     after the same time (revoke.go).
 //   - Signing keys live in the store only sealed (seal.go), come into use only when every verifier can know them,
 //     and leave only when nothing that they signed is alive (rotation.go). A running issuer never takes an older key
 //     ring or another one than its own; a store that has lost the ring gets the same one back (agreement.go).
@@ -27,7 +30,6 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/verifier"
-	"go.opentelemetry.io/otel/metric"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
@@ -43,7 +45,14 @@ type Issuer struct {
 	documents map[string]func() *document // by path
 	logger    *slog.Logger
 	tracer    trace.Tracer
-	issued    metric.Int64Counter
+	tokens    endpoint // /oauth2/token
+
+	revocations endpoint // /oauth2/revoke
+	revoker     Revoker
+	grants      Grants
+	listing     Listing
+	measures    *measures // of what clients may revoke
+	caller      func(*http.Request) string
 }
 
 // New validates the configuration and says everything that is wrong with it; it touches no dependency.
@@ -60,8 +69,14 @@ func New(c Config) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	issued, err := c.Meter.Meter("github.com/coatcheck/coatcheck/issuer").Int64Counter("coatcheck_tokens_issued",
-		metric.WithDescription("Answers of the token endpoint by client and outcome."))
+	meter := c.Meter.Meter("github.com/coatcheck/coatcheck/issuer")
+	tokens, err := newEndpoint(meter, "coatcheck_tokens_issued", "Answers of the token endpoint by client and outcome.",
+		"coatcheck.issue", "token refused")
+	if err != nil {
+		return nil, err
+	}
+	revocations, err := newEndpoint(meter, "coatcheck_revocation_requests", "Answers of the revocation endpoint by client and outcome.",
+		"coatcheck.revoke", "revocation refused")
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +88,14 @@ func New(c Config) (*Issuer, error) {
 		depositor: c.Depositor,
 		logger:    c.Logger,
 		tracer:    c.Tracer.Tracer("github.com/coatcheck/coatcheck/issuer"),
-		issued:    issued,
+		tokens:    tokens,
+
+		revocations: revocations,
+		revoker:     c.Revoker,
+		grants:      c.Grants,
+		listing:     c.Listing,
+		measures:    newMeasures(reg.clients, c.RevokeRate, c.RevokeBurst),
+		caller:      c.Caller,
 	}
 	about := newMetadata(at, reg)
 	i.documents = map[string]func() *document{
@@ -91,6 +113,15 @@ func (c Config) withDefaults() Config {
 	}
 	if c.TTL == 0 {
 		c.TTL = 10 * time.Minute
+	}
+	if c.RevokeRate == 0 {
+		c.RevokeRate = 20
+	}
+	if c.RevokeBurst == 0 {
+		c.RevokeBurst = 100
+	}
+	if c.Caller == nil {
+		c.Caller = func(*http.Request) string { return "" }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -119,7 +150,7 @@ func (i *Issuer) Ready() error {
 // Keys is the published key set as a KeySource, for an edge in the same process.
 func (i *Issuer) Keys() verifier.KeySource { return i.keeper }
 
-// Handler serves /oauth2/token, the JWKS and the metadata at the paths that the issuer URL implies. Time-outs, TLS
+// Handler serves /oauth2/token, /oauth2/revoke, the JWKS and the metadata at the paths that the issuer URL implies. Time-outs, TLS
 // and the cap on header bytes are the server's that it is put in; body, parameters and waits are bounded here.
 func (i *Issuer) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,7 +35,9 @@ type keeper struct {
 	rotateEvery time.Duration
 	logger      *slog.Logger
 	file        ringFile
-	kept        atomic.Pointer[kept] // written by run only; swapped whole
+	soon        chan struct{}        // wakes run; one place
+	mu          sync.Mutex           // one look at a time: run's own, or that of whoever withdraws a key
+	kept        atomic.Pointer[kept] // written under mu; swapped whole
 }
 
 // kept is what the keeper knows; immutable.
@@ -47,7 +50,7 @@ type kept struct {
 func newKeeper(c Config, life time.Duration) *keeper {
 	k := &keeper{
 		state: c.State, sealing: c.Sealing, life: life, rotateEvery: c.RotateEvery, logger: c.Logger,
-		file: ringFile{c.RingFile, c.Sealing},
+		file: ringFile{c.RingFile, c.Sealing}, soon: make(chan struct{}, 1),
 	}
 	k.kept.Store(&kept{err: errNoRing})
 	return k
@@ -90,6 +93,18 @@ func (k *keeper) Key(_ context.Context, id string) (verifier.Key, error) {
 	return verifier.Key{}, verifier.ErrUnknownKey
 }
 
+// lookSoon wakes run: there may be a ring that this process should not wait for. It does not block, and does nothing
+// right after a look: who is woken by every refused deposit asks the store ten times a second at most.
+func (k *keeper) lookSoon() {
+	if time.Since(k.kept.Load().asked) < retryAfter {
+		return
+	}
+	select {
+	case k.soon <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
 // run looks again and again until ctx ends. A failure is logged when it begins and when it ends, not in between.
 func (k *keeper) run(ctx context.Context) error {
 	wait := retryAfter
@@ -115,6 +130,8 @@ func (k *keeper) run(ctx context.Context) error {
 			pause.Stop()
 			return nil
 		case <-pause.C:
+		case <-k.soon:
+			pause.Stop()
 		}
 		if err != nil {
 			wait = min(2*wait, followEvery)

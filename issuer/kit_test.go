@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
+	"github.com/coatcheck/coatcheck/store/storetest"
 	"github.com/coatcheck/coatcheck/verifier"
 )
 
@@ -32,6 +34,7 @@ type kit struct {
 	stamper *exchange.Stamper
 	log     *syncBuffer
 	edge    *exchange.Exchange // swaps what this issuer issues
+	ended   *recorder          // what was asked of the revoker
 }
 
 // syncBuffer is a log that a test may read while somebody writes it.
@@ -69,8 +72,21 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 		t.Fatal(err)
 	}
 	log := &syncBuffer{}
+	storetest.Open(t, s)
+	// Nobody runs the follower: there is no lease and no cache, and the store is asked for each swap.
+	follower, err := revocation.NewFollower(revocation.FollowerConfig{Log: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := &lateKeys{}
+	edge, err := exchange.New(exchange.Config{Issuer: testIssuer, Stamper: stamper, Records: s, Keys: keys, Log: follower})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := newRecorder(t, s)
 	c := testConfig(t)
-	c.State, c.Depositor = s, exchange.NewDepositor(stamper, s)
+	c.State, c.Depositor = s, exchange.NewDepositor(stamper, s, follower)
+	c.Revoker, c.Grants, c.Listing = ended, edge, s
 	c.Logger = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, change := range changes {
 		change(&c)
@@ -79,12 +95,12 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 	if err != nil {
 		t.Fatalf("New: %v", err)
 	}
-	edge, err := exchange.New(exchange.Config{Issuer: c.Issuer, Stamper: stamper, Records: s, Keys: i.Keys()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &kit{i, s, stamper, log, edge}
+	keys.KeySource = i.Keys()
+	return &kit{i, s, stamper, log, edge, ended}
 }
+
+// lateKeys are the issuer's, for an exchange that the issuer needs to be built.
+type lateKeys struct{ verifier.KeySource }
 
 func testConfig(t testing.TB) Config {
 	t.Helper()
@@ -225,11 +241,11 @@ func wantRefusal(t testing.TB, what string, w *httptest.ResponseRecorder, status
 // swap opens a reference the way an edge does.
 func (k *kit) swap(t testing.TB, reference string) *exchange.Grant {
 	t.Helper()
-	g, _, err := k.edge.Swap(t.Context(), reference)
+	p, _, err := k.edge.Swap(t.Context(), reference, exchange.Strict)
 	if err != nil {
 		t.Fatalf("swap: %v", err)
 	}
-	return g
+	return p.Grant()
 }
 
 // jwt is what the service of that audience receives for a reference.

@@ -39,6 +39,7 @@ func parsePlace(issuer string) (place, error) {
 }
 
 func (p place) tokenPath() string  { return p.path + "/oauth2/token" }
+func (p place) revokePath() string { return p.path + "/oauth2/revoke" }
 func (p place) jwksPath() string   { return p.path + "/.well-known/jwks.json" }
 func (p place) openidPath() string { return p.path + "/.well-known/openid-configuration" }
 
@@ -48,21 +49,25 @@ func (p place) metadataPath() string { return "/.well-known/oauth-authorization-
 // metadata is RFC 8414 §2, with the members that are true here. response_types_supported, which it requires, would
 // be empty, and empty members are left out (§3.2): there is no authorization endpoint.
 type metadata struct {
-	Issuer        string   `json:"issuer"`
-	TokenEndpoint string   `json:"token_endpoint"`
-	JWKS          string   `json:"jwks_uri"`
-	Scopes        []string `json:"scopes_supported,omitempty"`
-	Grants        []string `json:"grant_types_supported"`
-	AuthMethods   []string `json:"token_endpoint_auth_methods_supported"`
+	Issuer             string   `json:"issuer"`
+	TokenEndpoint      string   `json:"token_endpoint"`
+	RevocationEndpoint string   `json:"revocation_endpoint"`
+	JWKS               string   `json:"jwks_uri"`
+	Scopes             []string `json:"scopes_supported,omitempty"`
+	Grants             []string `json:"grant_types_supported"`
+	AuthMethods        []string `json:"token_endpoint_auth_methods_supported"`
+	RevokeAuthMethods  []string `json:"revocation_endpoint_auth_methods_supported"`
 }
 
 func newMetadata(p place, r *register) *document {
 	return newDocument("application/json", "public, max-age=300", metadata{
-		Issuer:        p.issuer,
-		TokenEndpoint: p.base + "/oauth2/token",
-		JWKS:          p.base + "/.well-known/jwks.json",
-		Scopes:        slices.Sorted(maps.Keys(r.owners)),
-		Grants:        []string{clientCredentials},
-		AuthMethods:   []string{secretBasic, secretPost},
+		Issuer:             p.issuer,
+		TokenEndpoint:      p.base + "/oauth2/token",
+		RevocationEndpoint: p.base + "/oauth2/revoke",
+		JWKS:               p.base + "/.well-known/jwks.json",
+		Scopes:             slices.Sorted(maps.Keys(r.owners)),
+		Grants:             []string{clientCredentials},
+		AuthMethods:        []string{secretBasic, secretPost},
+		RevokeAuthMethods:  []string{secretBasic, secretPost},
 	})
 }

@@ -120,7 +120,11 @@ func TestM4_WhatIsAdvertisedWorksAndWhatWorksIsAdvertised(t *testing.T) {
 			}
 		},
 		"grant_types_supported":                 func() { k.walkGrants(t, list("grant_types_supported")) },
-		"token_endpoint_auth_methods_supported": func() { k.walkMethods(t, list("token_endpoint_auth_methods_supported")) },
+		"token_endpoint_auth_methods_supported": func() { k.walkMethods(t, k.post, list("token_endpoint_auth_methods_supported")) },
+		"revocation_endpoint":                   func() { k.advertised(t, path("revocation_endpoint"), http.MethodPost) },
+		"revocation_endpoint_auth_methods_supported": func() {
+			k.walkMethods(t, k.postRevoke, list("revocation_endpoint_auth_methods_supported"))
+		},
 	}
 	for member := range m {
 		if checks[member] == nil {
@@ -134,7 +138,7 @@ func TestM4_WhatIsAdvertisedWorksAndWhatWorksIsAdvertised(t *testing.T) {
 		}
 		check()
 	}
-	for _, p := range []string{"/oauth2/introspect", "/oauth2/revoke", "/oauth2/authorize", "/oauth2/register", "/oauth2/device", "/oauth2/par", "/userinfo"} {
+	for _, p := range []string{"/oauth2/introspect", "/oauth2/authorize", "/oauth2/register", "/oauth2/device", "/oauth2/par", "/userinfo"} {
 		if w := k.get(t, k.place.path+p, nil); w.Code != http.StatusNotFound {
 			t.Errorf("%s answers %d and is not advertised", p, w.Code)
 		}
@@ -143,7 +147,7 @@ func TestM4_WhatIsAdvertisedWorksAndWhatWorksIsAdvertised(t *testing.T) {
 
 func (k *kit) advertised(t *testing.T, path, method string) {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(shop().Encode()))
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(shop("token", "x").Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	w := httptest.NewRecorder()
 	k.Handler().ServeHTTP(w, r)
@@ -180,18 +184,24 @@ func (k *kit) walkGrants(t *testing.T, advertised []string) {
 	}
 }
 
-func (k *kit) walkMethods(t *testing.T, advertised []string) {
+// walkMethods: post is the endpoint that is tried, with a form that is right but for the authentication.
+func (k *kit) walkMethods(t *testing.T, post func(testing.TB, url.Values, http.Header) *httptest.ResponseRecorder, advertised []string) {
 	t.Helper()
+	grantOnly := func() url.Values {
+		f := grantOnly()
+		f.Set("token", "x")
+		return f
+	}
 	assertion := grantOnly()
 	assertion.Set("client_assertion", "a.b.c")
 	assertion.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
 	none := grantOnly()
 	none.Set("client_id", "shop")
 	for method, answer := range map[string]*httptest.ResponseRecorder{
-		"client_secret_basic": k.post(t, grantOnly(), basic("shop", shopSecret)),
-		"client_secret_post":  k.post(t, shop(), nil),
-		"private_key_jwt":     k.post(t, assertion, nil),
-		"none":                k.post(t, none, nil),
+		"client_secret_basic": post(t, grantOnly(), basic("shop", shopSecret)),
+		"client_secret_post":  post(t, shop("token", "x"), nil),
+		"private_key_jwt":     post(t, assertion, nil),
+		"none":                post(t, none, nil),
 	} {
 		if works := answer.Code == http.StatusOK; works != slices.Contains(advertised, method) {
 			t.Errorf("method %s: works %v, advertised %v", method, works, !works)

@@ -23,6 +23,7 @@ type grant struct {
 	jti      string
 	issuedAt time.Time
 	expires  time.Time
+	since    exchange.Since // what is revoked later refuses the deposit
 }
 
 // mint signs one JWT per audience, and the manifest that says which they are.
@@ -65,7 +66,7 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 	}
 	return exchange.Deposit{
 		Manifest: signed, Tokens: tokens, IssuedAt: g.issuedAt, ExpiresAt: g.expires, KeyID: key.id,
-		Handles: handles, MaxGrants: g.client.quota.grants, MaxBytes: g.client.quota.bytes,
+		Handles: handles, Since: g.since, MaxGrants: g.client.quota.grants, MaxBytes: g.client.quota.bytes,
 	}, nil
 }
 

@@ -19,41 +19,71 @@ type event struct {
 	address netip.Addr // of the connection's other end: a proxy's, if there is one; no header is believed
 	traceID string     // empty: not sampled
 	client  string     // configured name; empty: unknown
-	grant   *grant     // once decided
+	grant   *grant     // to be issued, once decided
 	keyID   string
-	refused *refusal // nil: issued
+	jti     string   // of the token to be revoked, once it is known to be one of ours
+	done    outcome  // what has happened; counts only if nothing was refused
+	refused *refusal // nil: done
+}
+
+func newEvent(r *http.Request) event {
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // not valid: the listener has no addresses
+	return event{started: time.Now(), address: peer.Addr().Unmap()}
 }
 
 func (e event) outcome() outcome {
 	if e.refused != nil {
 		return e.refused.outcome
 	}
-	return issued
+	return e.done
+}
+
+// endpoint is one of those that clients speak to.
+type endpoint struct {
+	answers metric.Int64Counter
+	span    string
+	refused string // what the log says when one was
+}
+
+func newEndpoint(m metric.Meter, counter, about, span, refused string) (endpoint, error) {
+	answers, err := m.Int64Counter(counter, metric.WithDescription(about))
+	return endpoint{answers, span, refused}, err
 }
 
 // report tells the log, the metrics and a sampled trace how the request ended.
-func (i *Issuer) report(ctx context.Context, span trace.Span, e event) {
+func (i *Issuer) report(ctx context.Context, at endpoint, span trace.Span, e event) {
 	name := e.client
 	if name == "" {
 		name = "unknown"
 	}
 	outcome := string(e.outcome())
-	i.issued.Add(ctx, 1, metric.WithAttributes(attribute.String("client", name), attribute.String("outcome", outcome)))
+	at.answers.Add(ctx, 1, metric.WithAttributes(attribute.String("client", name), attribute.String("outcome", outcome)))
 	if span.IsRecording() {
 		e.traceID = span.SpanContext().TraceID().String()
 		span.SetAttributes(attribute.String("coatcheck.client", name), attribute.String("coatcheck.outcome", outcome))
 	}
 	status, _ := e.outcome().answer()
-	level, message := slog.LevelInfo, "token issued"
+	level, message := slog.LevelInfo, e.message()
 	switch {
 	case status >= http.StatusInternalServerError:
-		level, message = slog.LevelError, "token refused"
+		level, message = slog.LevelError, at.refused
 	case e.refused != nil:
-		level, message = slog.LevelWarn, "token refused"
+		level, message = slog.LevelWarn, at.refused
 	}
 	if i.logger.Enabled(ctx, level) {
 		i.logger.LogAttrs(ctx, level, message, e.attributes(name)...)
 	}
+}
+
+// message says what was done.
+func (e event) message() string {
+	switch e.done {
+	case issued:
+		return "token issued"
+	case revoked:
+		return "token revoked"
+	}
+	return "nothing to revoke"
 }
 
 func (e event) attributes(name string) []slog.Attr {
@@ -67,6 +97,9 @@ func (e event) attributes(name string) []slog.Attr {
 	}
 	if e.traceID != "" {
 		attrs = append(attrs, slog.String("trace_id", e.traceID))
+	}
+	if e.jti != "" {
+		attrs = append(attrs, slog.String("jti", e.jti))
 	}
 	if g := e.grant; g != nil {
 		audiences := make([]string, len(g.shares))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -34,22 +33,25 @@ type tokenAnswer struct {
 	Scope       string `json:"scope,omitempty"`
 }
 
-// serveToken answers one request: parse, decide, write once.
+// serveToken answers one request: parse, decide, write once. How far this process has read the revocation log is
+// noted before anything else: whatever is revoked from then on, the client while it authenticates included, refuses the
+// deposit.
 func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
+	since := i.depositor.Since()
 	ctx, cancel := context.WithTimeout(r.Context(), issueTimeout)
 	defer cancel()
-	ctx, span := i.tracer.Start(ctx, "coatcheck.issue")
+	ctx, span := i.tracer.Start(ctx, i.tokens.span)
 	defer span.End()
 
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // not valid: the listener has no addresses
-	e := event{started: time.Now(), address: peer.Addr().Unmap()}
+	e := newEvent(r)
+	e.done = issued
 	var answer tokenAnswer
 	req, no := parseTokenRequest(w, r)
 	if no == nil {
-		answer, no = i.issue(ctx, req, &e)
+		answer, no = i.issue(ctx, since, req, &e)
 	}
 	e.refused = no
-	i.report(ctx, span, e)
+	i.report(ctx, i.tokens, span, e)
 	if no != nil {
 		no.write(w)
 		return
@@ -75,11 +77,8 @@ func parseTokenRequest(w http.ResponseWriter, r *http.Request) (tokenRequest, *r
 
 // issue authenticates, decides, mints and stores, in this order: who may not ask learns nothing about what there is
 // to get. The event gathers what the log may say, as it becomes known.
-func (i *Issuer) issue(ctx context.Context, req tokenRequest, e *event) (tokenAnswer, *refusal) {
-	if known := i.register.clients[req.credentials.id]; known != nil {
-		e.client = known.id
-	}
-	c, no := i.clients.authenticate(ctx, req.credentials)
+func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenRequest, e *event) (tokenAnswer, *refusal) {
+	c, no := i.authenticate(ctx, req.credentials, e)
 	if no != nil {
 		return tokenAnswer{}, no
 	}
@@ -96,7 +95,7 @@ func (i *Issuer) issue(ctx context.Context, req tokenRequest, e *event) (tokenAn
 	}
 	reference := i.depositor.Reference()
 	now := time.Now()
-	g := grant{client: c, shares: shares, jti: reference.JTI(), issuedAt: now.Truncate(time.Second)}
+	g := grant{client: c, shares: shares, jti: reference.JTI(), issuedAt: now.Truncate(time.Second), since: since}
 	g.expires = g.issuedAt.Add(c.ttl)
 	e.grant, e.keyID = &g, r.in(active).id
 	if no := i.deposit(ctx, r, reference, g); no != nil {
@@ -108,6 +107,14 @@ func (i *Issuer) issue(ctx context.Context, req tokenRequest, e *event) (tokenAn
 		ExpiresIn:   int64(time.Until(g.expires) / time.Second),
 		Scope:       g.scope(),
 	}, nil
+}
+
+// authenticate finds who asks, and lets the event say so when it is a client of ours that somebody claims to be.
+func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*client, *refusal) {
+	if known := i.register.clients[c.id]; known != nil {
+		e.client = known.id
+	}
+	return i.clients.authenticate(ctx, c)
 }
 
 // deposit mints and stores; its refusals are the service's, not the client's doing.
@@ -122,6 +129,10 @@ func (i *Issuer) deposit(ctx context.Context, r *ring, reference exchange.Refere
 	case errors.Is(err, exchange.ErrQuota):
 		// The store frees places in buckets of a 16th of a grant's life at most; half of that is worth a try.
 		return &refusal{outcome: quotaReached, why: "this client has as many live tokens as it may have", retry: max(time.Second, g.client.ttl/32)}
+	case errors.Is(err, exchange.ErrRevoked):
+		// It may be the signing key that was revoked, and this process the last to hear of it.
+		i.keeper.lookSoon()
+		return unavailableNow("something was revoked while this token was made: try again", err)
 	case errors.Is(err, exchange.ErrUnavailable):
 		return unavailableNow("the store is not available", err)
 	case errors.Is(err, exchange.ErrTooLarge):

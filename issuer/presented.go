@@ -1,0 +1,121 @@
+package issuer
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/verifier"
+)
+
+// presented is what is known of a token that a client wants to end. The zero value is one that is not alive: unknown,
+// malformed, forged, expired or revoked, and nobody outside learns which.
+type presented struct {
+	jti     string
+	client  string
+	expires time.Time
+}
+
+// present finds out what a client has sent. A reference has no dot, and a JWT has two.
+func (i *Issuer) present(ctx context.Context, raw string) (presented, *refusal) {
+	if strings.Count(raw, ".") == 2 {
+		return i.presentJWT(ctx, raw)
+	}
+	pass, _, err := i.grants.Swap(ctx, raw, exchange.Strict)
+	if err == nil {
+		g := pass.Grant()
+		return presented{g.JTI(), g.ClientID(), g.ExpiresAt()}, nil
+	}
+	if dead(err) {
+		return presented{}, nil
+	}
+	return presented{}, unavailableNow("the token cannot be looked at now: take it for alive, and ask again", err)
+}
+
+// dead reports whether a refusal of the swap is certain that the token ends nothing. A record that does not open is not:
+// whose it was cannot be told any more, and who damaged it may put it back.
+func dead(err error) bool {
+	r, ok := errors.AsType[*exchange.Refusal](err)
+	if !ok {
+		return false
+	}
+	switch r.Reason {
+	case exchange.ReasonMalformed, exchange.ReasonForged, exchange.ReasonStale, exchange.ReasonUnknown,
+		exchange.ReasonExpired, exchange.ReasonKeyRevoked:
+		return true
+	}
+	return false
+}
+
+// lenient is how long after its exp a service may still accept a JWT: the most that package verifier allows. So long it
+// can still be revoked.
+const lenient = time.Minute
+
+// presentJWT looks at a JWT. It is ours if one of our keys signed it, retired ones included; whom it was issued for is
+// what it says then. Its audience is not asked about: each of them is one of ours, and whoever holds the token may end it.
+func (i *Issuer) presentJWT(ctx context.Context, raw string) (presented, *refusal) {
+	s, readable := readSaid(raw)
+	switch {
+	case !readable:
+		return presented{}, nil
+	case s.typ != tokenType || s.Issuer != i.place.issuer || s.JTI == "":
+		// By its own words, so nothing is given away: no signature was looked at.
+		return presented{}, refuse(unsupportedToken, "this JWT is not an access token of this issuer, so it cannot be revoked here")
+	case s.Audience == "":
+		return presented{}, nil
+	}
+	expect := verifier.Expect{Type: tokenType, Issuer: i.place.issuer, Audience: s.Audience, Leeway: lenient, MaxBytes: exchange.MaxToken}
+	payload, err := verifier.Signed(ctx, i.keeper, raw, expect, time.Now())
+	if errors.Is(err, verifier.ErrInvalid) {
+		return presented{}, nil
+	}
+	if err != nil {
+		return presented{}, unavailableNow("the token cannot be looked at now: take it for alive, and ask again", err)
+	}
+	var c accessClaims
+	if err := json.Unmarshal(payload, &c); err != nil || !validJTI(c.JTI) || c.ClientID == "" {
+		return presented{}, refuse(unsupportedToken, "this JWT cannot be revoked")
+	}
+	return presented{c.JTI, c.ClientID, time.Unix(c.Expires, 0)}, nil
+}
+
+// said is what a JWT says of itself, unverified.
+type said struct {
+	typ      string
+	Issuer   string `json:"iss"`
+	JTI      string `json:"jti"`
+	Audience string `json:"-"`
+}
+
+// readSaid reads a JWT without believing it; false: it is none.
+func readSaid(raw string) (s said, ok bool) {
+	header, rest, _ := strings.Cut(raw, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	var head struct {
+		Type string `json:"typ"`
+	}
+	var body struct {
+		said
+		Audience any `json:"aud"` // one string in ours, a list in others
+	}
+	if !readSegment(header, &head) || !readSegment(payload, &body) {
+		return said{}, false
+	}
+	s, s.typ = body.said, head.Type
+	s.Audience, _ = body.Audience.(string)
+	return s, true
+}
+
+func readSegment(segment string, into any) bool {
+	text, err := base64.RawURLEncoding.DecodeString(segment)
+	return err == nil && json.Unmarshal(text, into) == nil
+}
+
+// validJTI: 32 lower-case hex characters, as package exchange makes them.
+func validJTI(s string) bool {
+	return len(s) == 32 && strings.Trim(s, "0123456789abcdef") == ""
+}
