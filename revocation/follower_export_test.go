@@ -27,3 +27,6 @@ func (f *Follower) Watched() (n int) {
 
 // Applied is how many answers of a shard's log have named something.
 func (f *Follower) Applied(shard int) uint64 { return f.shards[shard].applied.Load() }
+
+// Forget makes the next Holds compare the counts, as after an entry.
+func (m *Mark) Forget() { m.checked.Store(0) }

@@ -96,8 +96,12 @@ func (f *Follower) pull(ctx context.Context, patience time.Duration) (more, hear
 			a = answers[i]
 		}
 		err := f.apply(s, sent, a)
+		known := after[i] != store.Position{}
+		if known && (a.Flush || errors.Is(err, errTorn)) {
+			f.reportFlush(ctx, s)
+		}
 		f.report(ctx, s, a, err)
-		more = more || errors.Is(err, errBehind) || errors.Is(err, errTorn) && after[i] != (store.Position{})
+		more = more || errors.Is(err, errBehind) || known && errors.Is(err, errTorn)
 		heard = heard || a.Err == nil
 	}
 	return more, heard
@@ -168,31 +172,27 @@ func (f *Follower) enter(s *followed, entries []store.Entry) {
 	if len(entries) == 0 {
 		return
 	}
-	var named named
+	gap := false
 	for _, e := range entries {
 		if e.Kind == store.KindKey {
 			f.keys.Store(e.Name, struct{}{})
 		}
 		if i, ok := nameOf(e.Kind); ok {
-			sum := maphash.String(s.seed, e.Name)
-			f.tally.at(i, sum).Add(1)
-			named.add(i, sum)
+			f.tally.at(i, maphash.String(s.seed, e.Name)).Add(1)
 		} else {
 			s.gaps.Add(1)
-			named.any = true
+			gap = true
 		}
 	}
 	s.applied.Add(1)
-	f.cutNamed(s, &named)
+	f.cutNamed(s, entries)
+	if gap {
+		f.doubtAll(s)
+	}
 }
 
 // report counts what an answer brought, and logs once when a shard's lease is lost, and once when it is back.
 func (f *Follower) report(ctx context.Context, s *followed, a store.Pulled, err error) {
-	if a.Flush || errors.Is(err, errTorn) {
-		f.meters.flushed(ctx, s.number)
-		f.logger.LogAttrs(ctx, slog.LevelWarn, "revocation: everything kept from a shard is forgotten: its log does not go on from what was read",
-			slog.Int("shard", s.number))
-	}
 	f.meters.applied(ctx, a.Entries)
 	has := s.lease.Load().left(f.moment(time.Now())) > 0
 	switch {
@@ -206,6 +206,12 @@ func (f *Follower) report(ctx context.Context, s *followed, a store.Pulled, err 
 		f.logger.LogAttrs(ctx, slog.LevelInfo, "revocation: the lease is back", slog.Int("shard", s.number))
 	}
 	s.lost = !has
+}
+
+func (f *Follower) reportFlush(ctx context.Context, s *followed) {
+	f.meters.flushed(ctx, s.number)
+	f.logger.LogAttrs(ctx, slog.LevelWarn, "revocation: everything kept from a shard is forgotten: its log does not go on from what was read",
+		slog.Int("shard", s.number))
 }
 
 // shortest is the shortest lease that any shard has told.

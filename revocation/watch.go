@@ -1,6 +1,11 @@
 package revocation
 
-import "time"
+import (
+	"hash/maphash"
+	"time"
+
+	"github.com/coatcheck/coatcheck/store"
+)
 
 // Watch waits, for an open stream, for the end of its grant.
 //
@@ -128,32 +133,29 @@ func (f *Follower) doubtAll(s *followed) {
 	}
 }
 
-// named is what one answer of the log names.
-type named struct {
-	sums [kinds]map[uint64]struct{}
-	any  bool // an entry that may name any grant
-}
-
-func (n *named) add(index int, sum uint64) {
-	if n.sums[index] == nil {
-		n.sums[index] = make(map[uint64]struct{})
+// cutNamed ends the watches that entries name: by the whole hash, not by the place in the tally, which strangers share.
+// All entries are looked up in one walk over the watches.
+func (f *Follower) cutNamed(s *followed, entries []store.Entry) {
+	if len(s.watches) == 0 {
+		return
 	}
-	n.sums[index][sum] = struct{}{}
-}
-
-// cutNamed ends the watches that an answer names: by the whole hash, not by the place in the tally, which strangers share.
-func (f *Follower) cutNamed(s *followed, n *named) {
-	for index, sums := range n.sums {
-		if sums == nil {
+	var named [kinds]map[uint64]struct{}
+	for _, e := range entries {
+		i, ok := nameOf(e.Kind)
+		if !ok {
 			continue
 		}
-		for w := range s.watches {
-			if _, ok := sums[w.names.sums[index]]; ok {
+		if named[i] == nil {
+			named[i] = make(map[uint64]struct{})
+		}
+		named[i][maphash.String(s.seed, e.Name)] = struct{}{}
+	}
+	for w := range s.watches {
+		for i, sums := range named {
+			if _, ok := sums[w.names.sums[i]]; ok {
 				w.cut(Revoked)
+				break
 			}
 		}
-	}
-	if n.any {
-		f.doubtAll(s)
 	}
 }

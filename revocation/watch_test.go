@@ -207,6 +207,26 @@ func TestWatchWithoutAMark(t *testing.T) {
 	}
 }
 
+// TestWatchAsksNothingOfAStoreThatIsAway: when it is back, every edge would ask about every stream at once.
+func TestWatchAsksNothingOfAStoreThatIsAway(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog(1)
+		l.shards[0].err = store.ErrUnavailable
+		f := follow(t, l)
+		w := f.Watch("jti-one", names(f, 0, "one"), nil, time.Now().Add(far))
+		defer w.Stop()
+		pass(grace - time.Nanosecond)
+		if cutBy(w) != "" || l.asks > 0 {
+			t.Errorf("cut by %q, %d questions; want neither within the grace", cutBy(w), l.asks)
+		}
+		pass(time.Nanosecond)
+		if cutBy(w) != revocation.LeaseLost {
+			t.Errorf("cut by %q, want lease_lost", cutBy(w))
+		}
+	})
+}
+
 // TestWatchOfAGrantRevokedOnTheWay: the entry is applied after the answer was kept and before the watch begins.
 func TestWatchOfAGrantRevokedOnTheWay(t *testing.T) {
 	t.Parallel()
