@@ -134,7 +134,7 @@ func (b *builder) table() *routes.Table {
 		rule := routes.Route{
 			Name: r.Name, Match: r.Match, Upstream: cmp.Or(r.Upstream, "missing"),
 			Public: r.Public || r.Audience == "", StripPrefix: r.StripPrefix, WebSocket: r.WebSocket,
-			Strict: r.Freshness == "strict",
+			Strict: r.Freshness == "strict" && !r.Public && r.Audience != "", // else it has had its fault
 			Source: fmt.Sprintf("%s:%d:%d", b.doc.path, n.Line, n.Column),
 		}
 		if !rule.Public {

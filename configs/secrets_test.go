@@ -16,7 +16,9 @@ import (
 	"github.com/coatcheck/coatcheck/configs"
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer"
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
+	"github.com/coatcheck/coatcheck/verifier"
 )
 
 // TestARoleOpensOnlyItsSecrets: the files of the other half are not even there.
@@ -127,16 +129,8 @@ func TestWhatLoadsBuilds(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		m := store.NewMemory()
-		l.Issuer.State, l.Issuer.Depositor = m, exchange.NewDepositor(l.Stamper, m, nil)
-		i, err := issuer.New(*l.Issuer)
-		if err != nil {
-			t.Errorf("%s: issuer.New: %v", file, err)
-			continue
-		}
-		l.Exchange.Records, l.Exchange.Keys = m, i.Keys()
-		if _, err := exchange.New(*l.Exchange); err != nil {
-			t.Errorf("%s: exchange.New: %v", file, err)
+		if err := build(l); err != nil {
+			t.Errorf("%s: %v", file, err)
 		}
 		if l.Store.Memory {
 			continue
@@ -150,6 +144,30 @@ func TestWhatLoadsBuilds(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// build makes the rooms as the door does, on a store in memory.
+func build(l *configs.Loaded) error {
+	m := store.NewMemory()
+	l.Follower.Log = m
+	follower, err := revocation.NewFollower(l.Follower)
+	if err != nil {
+		return err
+	}
+	l.Revoker.Shards, l.Revoker.Journal = m, revocation.NewVolatileJournal()
+	revoker, err := revocation.NewRevoker(*l.Revoker)
+	if err != nil {
+		return err
+	}
+	l.Exchange.Records, l.Exchange.Log, l.Exchange.Keys = m, follower, verifier.StaticKeys{}
+	swap, err := exchange.New(*l.Exchange)
+	if err != nil {
+		return err
+	}
+	l.Issuer.State, l.Issuer.Depositor = m, exchange.NewDepositor(l.Stamper, m, follower)
+	l.Issuer.Revoker, l.Issuer.Grants, l.Issuer.Listing = revoker, swap, m
+	_, err = issuer.New(*l.Issuer)
+	return err
 }
 
 // TestASecretPipeDoesNotHangTheStart: a fault, at once.
