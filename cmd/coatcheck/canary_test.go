@@ -77,7 +77,7 @@ func newCanary(t *testing.T, lab *processtest.Lab, client *processtest.Client) *
 	c.needles.add("a claim's value", lab.Tenant)
 	// The client's id is a label of metrics and a key of logs; as a subject it must appear nowhere.
 	c.needles.add("the subject", ("client:" + lab.Client)[:len("client:")+piece-1])
-	for _, file := range []string{"encryption_key", "stamp_keys"} {
+	for _, file := range []string{"encryption_key", "stamp_keys", "admin_token"} {
 		key, err := os.ReadFile(filepath.Join(lab.Dir, file))
 		if err != nil {
 			t.Fatal(err)
@@ -188,6 +188,8 @@ func redisContent(t *testing.T, lab *processtest.Lab) map[string]string {
 			fmt.Fprintln(&values, lab.Redis.Do("HGETALL", key))
 		case "string":
 			fmt.Fprintln(&values, lab.Redis.Do("GET", key))
+		case "stream":
+			fmt.Fprintln(&values, lab.Redis.Do("XRANGE", key, "-", "+"))
 		case "zset":
 			fmt.Fprintln(&values, lab.Redis.Do("ZRANGE", key, "0", "-1", "WITHSCORES"))
 		default:

@@ -37,11 +37,11 @@ secrets made at this start, and print commands to try. Nothing is kept; nothing 
 reachable from outside this machine. Ports that are taken are replaced by the next free
 ones, and the output says so.`,
 		Example: `  coatcheck dev
-  coatcheck dev --ports-from 9000                  edge on 9000, issuer on 9001, metrics on 9002
+  coatcheck dev --ports-from 9000                  edge on 9000, issuer on 9001, metrics on 9002, admin API on 9003
   coatcheck dev --print-config > coatcheck.yaml    a configuration to start from`,
 		Args: cobra.NoArgs,
 	}
-	cmd.Flags().IntVar(&first, "ports-from", 8080, "first of three ports; 0: any free ones")
+	cmd.Flags().IntVar(&first, "ports-from", 8080, "first of four ports; 0: any free ones")
 	cmd.Flags().BoolVar(&printConfig, "print-config", false, "print the configuration that dev runs, and exit")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		if printConfig {
@@ -61,8 +61,8 @@ func dev(ctx context.Context, first int, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	secret := rand.Text()
-	loaded, err := loadDev(listeners, secret)
+	secret, token := rand.Text(), rand.Text()+rand.Text()
+	loaded, err := loadDev(listeners, secret, token)
 	if err != nil {
 		return err
 	}
@@ -84,10 +84,10 @@ func dev(ctx context.Context, first int, stdout, stderr io.Writer) error {
 	}
 	state := devState{
 		PID: os.Getpid(), Started: began, Edge: base(listeners.edge), Issuer: base(listeners.issuer), Metrics: base(listeners.metrics),
-		Client: devClient, Secret: secret,
+		Client: devClient, Secret: secret, Admin: base(listeners.admin), Token: token,
 	}
 	if err := state.save(); err != nil {
-		return fmt.Errorf("save the state that `coatcheck call` reads: %w", err)
+		return fmt.Errorf("save the state that `coatcheck call` and `coatcheck token` read: %w", err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx, services) }()
@@ -114,6 +114,7 @@ func devServices(p *process, l *configs.Loaded, d *devListeners) ([]service, err
 	return []service{
 		{name: "gateway", listener: d.edge, handler: p.edge, streams: true},
 		{name: "issuer", listener: d.issuer, handler: p.issuer, last: true},
+		{name: "admin", listener: d.admin, handler: p.admin, last: true},
 		{name: "orders", listener: d.orders, handler: orders, last: true},
 		{name: "billing", listener: d.billing, handler: billing, last: true},
 		{name: "metrics", listener: d.metrics, handler: p.ops(false), last: true},

@@ -23,7 +23,7 @@ const devClient = "demo-shop" // as in dev.yaml
 
 // loadDev writes the configuration and fresh random secrets into a directory of the user alone, loads them from
 // there, and removes it: nothing of them stays on disk.
-func loadDev(l *devListeners, secret string) (loaded *configs.Loaded, err error) {
+func loadDev(l *devListeners, secret, adminToken string) (loaded *configs.Loaded, err error) {
 	dir, err := os.MkdirTemp("", "coatcheck-dev-")
 	if err != nil {
 		return nil, err
@@ -37,6 +37,7 @@ func loadDev(l *devListeners, secret string) (loaded *configs.Loaded, err error)
 		"secrets/encryption_key": randomKey(),
 		"secrets/stamp_keys":     randomKey(),
 		"secrets/demo_shop":      []byte(secret + "\n"),
+		"secrets/admin_token":    []byte(adminToken + "\n"),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 			return nil, err
@@ -53,6 +54,7 @@ func (d *devListeners) replacer() *strings.Replacer {
 		"127.0.0.1:8080", d.edge.Addr().String(),
 		"127.0.0.1:8081", d.issuer.Addr().String(),
 		"127.0.0.1:8082", d.metrics.Addr().String(),
+		"127.0.0.1:8083", d.admin.Addr().String(),
 		"127.0.0.1:9000", d.orders.Addr().String(),
 		"127.0.0.1:9001", d.billing.Addr().String(),
 	)

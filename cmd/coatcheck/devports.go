@@ -15,19 +15,19 @@ const devTries = 100
 
 // devListeners are the open listeners of `coatcheck dev`, all on loopback.
 type devListeners struct {
-	edge, issuer, metrics, orders, billing net.Listener
-	moved                                  []string // what did not get the port that people expect
+	edge, issuer, metrics, admin, orders, billing net.Listener
+	moved                                         []string // what did not get the port that people expect
 }
 
-// openDev takes the ports first, first+1 and first+2, and the next free ones above for those that are taken.
+// openDev takes the ports first to first+3, and the next free ones above for those that are taken.
 // With first 0 the system chooses. The demo services take any port: nobody types it.
 func openDev(ctx context.Context, first int) (*devListeners, error) {
 	d := &devListeners{}
-	next := first + 3
+	next := first + 4
 	for i, l := range []struct {
 		name string
 		to   *net.Listener
-	}{{"edge", &d.edge}, {"issuer", &d.issuer}, {"metrics", &d.metrics}} {
+	}{{"edge", &d.edge}, {"issuer", &d.issuer}, {"metrics", &d.metrics}, {"admin API", &d.admin}} {
 		wanted := first + i
 		if first == 0 {
 			wanted = 0
@@ -58,7 +58,7 @@ func openDev(ctx context.Context, first int) (*devListeners, error) {
 
 func (d *devListeners) close() error {
 	var errs []error
-	for l := range slices.Values([]net.Listener{d.edge, d.issuer, d.metrics, d.orders, d.billing}) {
+	for l := range slices.Values([]net.Listener{d.edge, d.issuer, d.metrics, d.admin, d.orders, d.billing}) {
 		if l != nil {
 			errs = append(errs, l.Close())
 		}

@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// devState tells `coatcheck call` where one running `coatcheck dev` is and how to be its client. It is a file of
-// the user alone (0600), holds a secret that dies with the process, and is removed at exit. Each process has its own.
+// devState tells `coatcheck call` and `coatcheck token` where one running `coatcheck dev` is, how to be its client and how
+// to be its operator. It is a file of the user alone (0600), holds secrets that die with the process, and is removed at
+// exit. Each process has its own.
 type devState struct {
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started"`
@@ -21,6 +22,8 @@ type devState struct {
 	Metrics string    `json:"metrics"`
 	Client  string    `json:"client"`
 	Secret  string    `json:"secret"`
+	Admin   string    `json:"admin"`
+	Token   string    `json:"token"` // of the operator, for the admin API
 }
 
 // devStateDir is in the runtime directory, which the system empties at log-out, or else in the user's cache.
@@ -70,9 +73,9 @@ func (s devState) remove() error {
 	return nil
 }
 
-// loadDevState is the state of the process whose edge is edge, or else of the one that was started last. Files of
-// processes that are gone are removed on the way. fs.ErrNotExist: none is running.
-func loadDevState(edge string) (devState, error) {
+// loadDevState is the state of the process that has a listener at url, or without one of the process that was started last.
+// Files of processes that are gone are removed on the way. fs.ErrNotExist: there is none.
+func loadDevState(url string) (devState, error) {
 	var newest devState
 	dir, err := devStateDir()
 	if err != nil {
@@ -88,7 +91,7 @@ func loadDevState(edge string) (devState, error) {
 		case errors.Is(err, fs.ErrNotExist): // it has ended just now
 		case err != nil:
 			return s, err
-		case edge != "" && s.Edge == edge:
+		case url != "" && (s.Edge == url || s.Admin == url):
 			return s, nil
 		case s.Started.After(newest.Started):
 			newest = s

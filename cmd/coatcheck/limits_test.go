@@ -101,7 +101,7 @@ func TestDevListensOnLoopbackAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.close() })
-	for name, l := range map[string]net.Listener{"edge": d.edge, "issuer": d.issuer, "metrics": d.metrics, "orders": d.orders, "billing": d.billing} {
+	for name, l := range map[string]net.Listener{"edge": d.edge, "issuer": d.issuer, "metrics": d.metrics, "admin": d.admin, "orders": d.orders, "billing": d.billing} {
 		if addr := l.Addr().(*net.TCPAddr); !addr.IP.IsLoopback() {
 			t.Errorf("%s listens on %s, want an address of loopback", name, addr)
 		}

@@ -6,6 +6,7 @@
 //	coatcheck run -c FILE --role ROLE   an edge, an issuer, or both
 //	coatcheck check -c FILE             every fault of a configuration, with its place and mend
 //	coatcheck call METHOD PATH          one call as a client, and what became of it
+//	coatcheck token revoke|list|inspect what an operator ends and sees, through the admin API
 //	coatcheck version
 //
 // What the program tells people goes to standard output, what it logs and what went wrong to standard error.
@@ -42,12 +43,13 @@ edge swaps it for a JWT made for the one service that the request is for.`,
 		Example: `  coatcheck dev                                  see it work, on this machine, now
   coatcheck check -c coatcheck.yaml              is this configuration right?
   coatcheck run -c coatcheck.yaml --role gateway
-  coatcheck call GET /orders/17 --show-swap      what the client sent, the edge decided, the service got`,
+  coatcheck call GET /orders/17 --show-swap      what the client sent, the edge decided, the service got
+  coatcheck token revoke --client partner-shop   end what a client holds; when it says so, it is over everywhere`,
 		Version:       readBuild().text(),
 		SilenceErrors: true, // report prints them, once
 		SilenceUsage:  true, // a wall of usage hides the one line that matters
 	}
 	root.SetVersionTemplate("{{.Version}}") // as `coatcheck version` prints it
-	root.AddCommand(newDev(), newRun(), newCheck(), newCall(), newDemoService(), newVersion())
+	root.AddCommand(newDev(), newRun(), newCheck(), newCall(), newToken(), newDemoService(), newVersion())
 	return root
 }

@@ -17,35 +17,46 @@ import (
 // closeWithin is how long the last spans may take to leave.
 const closeWithin = 5 * time.Second
 
-// Run serves until ctx ends, then drains. Background work goes on while requests finish, and ends after them.
+// Run serves until ctx ends, then drains. Background work goes on while requests finish, and ends after them; the follower
+// ends last, since whatever else still runs may ask it whether a grant lives.
 func (p *process) Run(ctx context.Context, services []service) error {
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
-	defer stop()
 	serving, cut := context.WithCancel(ctx)
 	defer cut()
-	var work errgroup.Group
-	for _, w := range p.work {
-		work.Go(func() error {
-			err := w(background)
+	endFollowing := p.begin(ctx, cut, p.follower.Run)
+	endWork := p.begin(ctx, cut, p.work...)
+	served := serve(serving, p.log, func() { p.ready.draining.Store(true) }, services)
+	err := errors.Join(served, endWork(), endFollowing())
+	p.close()
+	p.log.LogAttrs(ctx, slog.LevelInfo, "stopped")
+	return err
+}
+
+// begin starts background work, which does not end with ctx, and returns what ends it. Work that fails for good takes the
+// process down in order.
+func (p *process) begin(ctx context.Context, down func(), work ...func(context.Context) error) (end func() error) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var group errgroup.Group
+	for _, w := range work {
+		group.Go(func() error {
+			err := w(ctx)
 			if err != nil {
-				cut() // work that failed for good takes the process down in order
+				down()
 			}
 			return err
 		})
 	}
-	served := serve(serving, p.log, func() { p.ready.draining.Store(true) }, services)
-	stop()
-	err := errors.Join(served, work.Wait())
-	p.close()
-	p.log.LogAttrs(ctx, slog.LevelInfo, "stopped")
-	return err
+	return func() error { stop(); return group.Wait() }
 }
 
 // close lets go of what is left. A collector or a store that is away at the end is not this process's failure.
 func (p *process) close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeWithin)
 	defer cancel()
-	if err := errors.Join(p.tel.Close(ctx), p.store.Close()); err != nil {
+	errs := []error{p.tel.Close(ctx), p.store.Close()}
+	if p.journal != nil {
+		errs = append(errs, p.journal.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
 		p.log.LogAttrs(ctx, slog.LevelWarn, "close", slog.String("error", err.Error()))
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -86,8 +87,8 @@ func start(ctx context.Context, loaded *configs.Loaded, log *slog.Logger) (*proc
 	return wire(loaded, log, tel)
 }
 
-// open binds the role's listeners. An address that is empty, or whose half does not run here, is not opened. Only the
-// metrics listener is without TLS: it belongs on loopback or a network of the operator's own.
+// open binds the role's listeners. An address that is empty, or whose half does not run here, is not opened. The metrics
+// listener is without TLS: it belongs on loopback or a network of the operator's own.
 func (p *process) open(ctx context.Context, l *configs.Loaded, profiles bool) ([]service, error) {
 	if profiles && !loopback(l.Listen.Metrics) {
 		return nil, &exitError{exitUsage, fmt.Errorf(
@@ -103,6 +104,7 @@ func (p *process) open(ctx context.Context, l *configs.Loaded, profiles bool) ([
 	}{
 		{l.Listen.Gateway, service{name: "gateway", handler: p.edge, tls: l.TLS, streams: true, trusted: trusted}},
 		{l.Listen.Issuer, service{name: "issuer", handler: p.issuer, tls: l.TLS}},
+		{l.Listen.Admin, service{name: "admin", handler: p.admin, tls: adminTLS(l)}},
 		{l.Listen.Metrics, service{name: "metrics", handler: p.ops(profiles), last: true}},
 	}
 	var services []service
@@ -118,6 +120,14 @@ func (p *process) open(ctx context.Context, l *configs.Loaded, profiles bool) ([
 		services = append(services, w.service)
 	}
 	return services, nil
+}
+
+// adminTLS: on this machine the admin API is plain HTTP, for the certificate names the issuer and not 127.0.0.1.
+func adminTLS(l *configs.Loaded) *tls.Config {
+	if isSocket(l.Listen.Admin) || loopback(l.Listen.Admin) {
+		return nil
+	}
+	return l.TLS
 }
 
 func loopback(addr string) bool {
@@ -141,7 +151,7 @@ func load(file, role string) (*configs.Loaded, error) {
 	if err != nil && !errors.As(err, &faults) {
 		return nil, &exitError{exitConfig, err}
 	}
-	if faults = append(faults, configs.UnknownVariables(os.Environ(), secretVariable)...); len(faults) > 0 {
+	if faults = append(faults, configs.UnknownVariables(os.Environ(), secretVariable, adminVariable, adminTokenVariable)...); len(faults) > 0 {
 		return loaded, faults
 	}
 	return loaded, nil

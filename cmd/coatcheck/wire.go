@@ -4,29 +4,37 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"os"
+	"strings"
 
 	"github.com/coatcheck/coatcheck/configs"
-	"github.com/coatcheck/coatcheck/exchange"
-	"github.com/coatcheck/coatcheck/gateway"
-	"github.com/coatcheck/coatcheck/issuer"
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/verifier"
 )
 
 // process is one Coatcheck, wired: what a configuration says, with what only a running process has filled in.
 type process struct {
-	log    *slog.Logger
-	tel    *telemetry
-	store  *store.Guard
-	ready  readiness
-	edge   http.Handler                  // nil: another role
-	issuer http.Handler                  // nil: another role
-	work   []func(context.Context) error // background work; each returns when its context ends
+	log      *slog.Logger
+	tel      *telemetry
+	store    *store.Guard
+	follower *revocation.Follower
+	journal  *revocation.Journal // nil: another role
+	ready    readiness
+	edge     http.Handler                  // nil: another role
+	issuer   http.Handler                  // nil: another role
+	admin    http.Handler                  // nil: nobody may use it, or another role
+	work     []func(context.Context) error // background work; each returns when its context ends
 }
 
-// wire builds every room that the role needs. It touches no dependency: a process never exits because one is away.
-func wire(l *configs.Loaded, log *slog.Logger, tel *telemetry) (*process, error) {
+// wire builds every room that the role needs. It touches no dependency but the issuer's own disk: a process never exits
+// because one is away.
+//
+// The order is that of the background work too: the store is checked first, then come the halves. The follower runs around
+// all of it (Run): an issuer has to know what was revoked before it mints, an edge before it swaps.
+func wire(l *configs.Loaded, log *slog.Logger, tel *telemetry) (_ *process, err error) {
 	backend, err := openStore(l.Store, tel)
 	if err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
@@ -34,6 +42,9 @@ func wire(l *configs.Loaded, log *slog.Logger, tel *telemetry) (*process, error)
 	p := &process{log: log, tel: tel, store: store.NewGuard(backend)}
 	p.need("store", p.store.Ready)
 	p.do(func(ctx context.Context) error { p.store.Run(ctx, log); return nil })
+	if err = p.follow(l); err != nil {
+		return nil, fmt.Errorf("build the follower of the revocation log: %w", err)
+	}
 	var minted verifier.KeySource
 	if l.Issuer != nil {
 		if minted, err = p.wireIssuer(l); err != nil {
@@ -58,53 +69,43 @@ func openStore(c configs.StoreChoice, tel *telemetry) (store.Backend, error) {
 	return store.NewRedis(redis)
 }
 
-// wireIssuer builds the issuer and returns its published keys, for an edge in the same process.
-func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
-	c := *l.Issuer // a copy: what was loaded stays as it was loaded
-	c.State = p.store
-	c.Depositor = exchange.NewDepositor(l.Stamper, p.store, nil)
-	c.Logger, c.Meter, c.Tracer = p.log, p.tel.meter, p.tel.issuer
-	i, err := issuer.New(c)
-	if err != nil {
-		return nil, err
+// follow reads the revocation log, once in each process: an edge to know what it may still use, an issuer to know what
+// was revoked while it minted. Only an edge has a name there, and only an edge needs the lease.
+func (p *process) follow(l *configs.Loaded) (err error) {
+	c := l.Follower
+	c.Log, c.Logger, c.Meter = p.store, p.log, p.tel.meter
+	if l.Gateway != nil {
+		c.Name = edgeName(l.Listen.Gateway)
 	}
-	p.issuer = i.Handler()
-	p.need("issuer", i.Ready)
-	p.do(i.Run)
-	return i.Keys(), nil
+	if p.follower, err = revocation.NewFollower(c); err != nil {
+		return err
+	}
+	if l.Gateway != nil {
+		p.need("lease", p.follower.Ready)
+	}
+	return nil
 }
 
-// wireEdge takes the public keys from a file when there is one, else from the issuer in this process, else over HTTP.
-func (p *process) wireEdge(l *configs.Loaded, minted verifier.KeySource) error {
-	keys := l.Keys
-	if keys == nil {
-		keys = minted
+// maxEdgeName is what the store takes for a name.
+const maxEdgeName = 64
+
+// edgeName tells operators which edge this is: the host's name and the port, of letters that the store takes.
+func edgeName(listen string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "edge"
 	}
-	if keys == nil {
-		fetched, err := p.fetchKeys(l.JWKS)
-		if err != nil {
-			return err
+	_, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		port = ""
+	}
+	host = strings.Map(func(c rune) rune {
+		if base62Byte(byte(min(c, 127))) || c == '-' || c == '_' {
+			return c
 		}
-		keys = fetched
-	}
-	x := *l.Exchange
-	x.Records, x.Keys = p.store, keys
-	x.Logger, x.Meter = p.log, p.tel.meter
-	swap, err := exchange.New(x)
-	if err != nil {
-		return err
-	}
-	g := *l.Gateway
-	g.Swapper = swap
-	g.Logger, g.Meter, g.Tracer = p.log, p.tel.meter, p.tel.edge
-	g.TraceSample = l.Telemetry.Sample
-	edge, err := gateway.New(g)
-	if err != nil {
-		return err
-	}
-	p.edge = edge
-	p.do(edge.Run)
-	return nil
+		return '-' // points, above all
+	}, host)
+	return host[:min(len(host), maxEdgeName-len(port)-1)] + "-" + port
 }
 
 // need adds a condition of readiness.

@@ -2,6 +2,7 @@ package processtest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	_ "embed"
 	"encoding/base64"
@@ -27,13 +28,20 @@ type Lab struct {
 	Client, Secret       string // the one configured client
 	Tenant               string // the value of the claim `tenant` in its JWTs
 	TTL                  string // of its references
+	Lease, Missing       string // revocation.lease and missing_after
+	Issuers              []string
+	AdminToken           string // may revoke
+	ReaderToken          string // may only look
 
 	t testing.TB
 }
 
 // Options change a Lab. The zero value is a good one.
 type Options struct {
-	TTL string // of references; default 10m
+	TTL     string   // of references; default 10m
+	Lease   string   // default 500ms
+	Missing string   // revocation.missing_after; default 30s
+	Issuers []string // names; default issuer-1 alone
 	// Replace holds pairs of old and new text for the configuration. An old text that is not in it fails the test.
 	Replace []string
 }
@@ -45,14 +53,17 @@ func New(t testing.TB, o Options) *Lab {
 		t: t, Dir: t.TempDir(), IssuerAddr: FreeAddress(t), EdgeAddr: FreeAddress(t),
 		Redis: storetest.StartDurableRedis(t), Orders: NewUpstream(t, "orders"), Billing: NewUpstream(t, "billing"),
 		Client: "shop-" + strings.ToLower(rand.Text()), Secret: rand.Text(), Tenant: "tenant-" + strings.ToLower(rand.Text()),
-		TTL: o.TTL,
+		TTL: cmp.Or(o.TTL, "10m"), Lease: cmp.Or(o.Lease, "500ms"), Missing: cmp.Or(o.Missing, "30s"), Issuers: o.Issuers,
+		AdminToken: rand.Text() + rand.Text(), ReaderToken: rand.Text() + rand.Text(),
 	}
-	if l.TTL == "" {
-		l.TTL = "10m"
+	if len(l.Issuers) == 0 {
+		l.Issuers = []string{firstIssuer}
 	}
 	l.Write("encryption_key", Key())
 	l.Write("stamp_keys", Key())
 	l.Write("client_secret", l.Secret+"\n")
+	l.Write("admin_token", l.AdminToken+"\n")
+	l.Write("reader_token", l.ReaderToken+"\n")
 	l.Config = l.Write("coatcheck.yaml", l.render(o))
 	return l
 }
@@ -60,7 +71,7 @@ func New(t testing.TB, o Options) *Lab {
 func (l *Lab) render(o Options) string {
 	l.t.Helper()
 	var b bytes.Buffer
-	if err := template.Must(template.New("lab.yaml").Parse(labYAML)).Execute(&b, l); err != nil {
+	if err := template.Must(template.New("lab.yaml").Funcs(template.FuncMap{"join": strings.Join}).Parse(labYAML)).Execute(&b, l); err != nil {
 		l.t.Fatalf("render lab.yaml: %v", err)
 	}
 	text := b.String()
@@ -88,17 +99,6 @@ func Key() string {
 	key := make([]byte, 32)
 	rand.Read(key) // never fails
 	return base64.StdEncoding.EncodeToString(key) + "\n"
-}
-
-// StartIssuer starts an issuer without waiting for anything.
-func (l *Lab) StartIssuer(args ...string) *Process { l.t.Helper(); return l.run("issuer", args) }
-
-// StartEdge starts an edge without waiting for anything.
-func (l *Lab) StartEdge(args ...string) *Process { l.t.Helper(); return l.run("gateway", args) }
-
-func (l *Lab) run(role string, args []string) *Process {
-	l.t.Helper()
-	return Start(l.t, nil, append([]string{"run", "-c", l.Config, "--role", role}, args...)...)
 }
 
 // Up starts an issuer and an edge and waits until both are ready.
