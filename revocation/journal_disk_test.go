@@ -152,3 +152,13 @@ func (h *handle) Sync() error {
 }
 
 var _ io.Reader = (*handle)(nil)
+
+// copy is the disk as a machine has it that was made from a picture of this one.
+func (d *fragile) copy() *fragile {
+	c := newFragile()
+	for name, n := range d.names {
+		c.names[name] = &inode{data: bytes.Clone(n.data), synced: n.synced}
+	}
+	c.durable = maps.Clone(c.names)
+	return c
+}

@@ -1,0 +1,55 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/coatcheck/coatcheck/store"
+)
+
+// lowering is a shard whose edges are told a lower lease than revokers wait for, and since when it has been seen so.
+type lowering struct {
+	lease, sleep time.Duration
+	incarnation  string
+	since        time.Time
+}
+
+// tune brings the shard to the configured lease, once: where issuers are configured differently, the last to start
+// decides. A lease is raised at once. It is lowered in two steps: edges are told the new one; revokers go on waiting for
+// the old one until no edge can hold it any more. Any issuer takes the second step, also for one that died between.
+//
+// again reports that the shard has changed and must be looked at anew.
+func (w *worker) tune(ctx context.Context, s store.Shard) (again bool, err error) {
+	want := w.r.config.Lease
+	if !w.leased && s.Lease != want {
+		w.log.LogAttrs(ctx, slog.LevelInfo, "lease changed", slog.Duration("from", s.Lease), slog.Duration("to", want))
+		return w.setLease(ctx, s.Lease, want, max(s.Sleep, want))
+	}
+	w.leased = true
+	seen := lowering{lease: s.Lease, sleep: s.Sleep, incarnation: s.Incarnation, since: w.lowering.since}
+	if s.Sleep <= s.Lease {
+		w.lowering = lowering{}
+		return false, nil
+	}
+	if seen != w.lowering {
+		seen.since = time.Now()
+		w.lowering = seen
+	}
+	if time.Since(seen.since) < over(s.Sleep) {
+		return false, nil
+	}
+	return w.setLease(ctx, s.Lease, s.Lease, s.Lease)
+}
+
+func (w *worker) setLease(ctx context.Context, old, lease, sleep time.Duration) (again bool, err error) {
+	err = ask(ctx, func(ctx context.Context) error { return w.r.config.Shards.SetLease(ctx, w.shard, old, lease, sleep) })
+	if errors.Is(err, store.ErrConflict) {
+		err = nil // another issuer did
+	}
+	return true, err
+}
+
+// over is how long it takes on this host until a lease that begins now anywhere has ended.
+func over(lease time.Duration) time.Duration { return lease + lease/rateError + slack }
