@@ -3,7 +3,9 @@ package exchange_test
 import (
 	"context"
 	"runtime"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/store"
@@ -41,6 +43,51 @@ func BenchmarkSwapHit(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		decide(b, k.edge, raw, scopes)
+	}
+}
+
+// BenchmarkLeaseOfAHit takes turns with and without the lease, so that both see the same machine, and reports the
+// medians: a turn that was interrupted says nothing.
+func BenchmarkLeaseOfAHit(b *testing.B) {
+	const turn = 100
+	k := newKit(b, hold)
+	_, raw := k.issue()
+	decide(b, k.edge, raw, nil)
+	var with, without []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		for range turn {
+			if _, source, _ := k.edge.Swap(context.Background(), raw, exchange.Leased); source != exchange.SourceHit {
+				b.Fatalf("source %q", source)
+			}
+		}
+		between := time.Now()
+		for range turn {
+			if _, err := exchange.HitWithoutLease(k.edge, raw); err != nil {
+				b.Fatal(err)
+			}
+		}
+		with, without = append(with, between.Sub(began)), append(without, time.Since(between))
+	}
+	median := func(of []time.Duration) float64 {
+		slices.Sort(of)
+		return float64(of[len(of)/2].Nanoseconds()) / turn
+	}
+	b.ReportMetric(median(with), "ns/hit")
+	b.ReportMetric(median(with)-median(without), "ns/lease")
+	b.ReportMetric(0, "ns/op")
+}
+
+// BenchmarkDecide is the decision on what is still good.
+func BenchmarkDecide(b *testing.B) {
+	k := newKit(b, hold)
+	_, raw := k.issue()
+	p := k.pass(raw, exchange.Leased, exchange.SourceMiss)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := p.Decide(context.Background()); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 

@@ -3,7 +3,8 @@
 // The issuer's half is the Depositor. It makes a reference, seals a signed manifest and one JWT per audience under a
 // key that is derived from the reference, and stores the blob under an id that is derived from it too. The edge's half
 // is the Exchange. It recognises its own references, takes the record, opens it, verifies the manifest and keeps the
-// result in a bounded cache.
+// result in a bounded cache. What comes of it is a Pass: a grant that is still to be decided about, and, for a stream that
+// goes on for longer, to be watched (Pass.Watch).
 //
 // What this package promises:
 //
@@ -14,9 +15,13 @@
 //     a secret of ours, so even its owner cannot open it there.
 //   - Who writes the store can make references fail, and nothing more. Every input of a decision comes from a
 //     manifest that the issuer signed, and a token goes out only if the manifest has its hash.
-//   - An answer of the store is used for at most one lease, counted from before it was asked for, and never beyond
-//     the exp of the manifest. When the store cannot answer the result is "cannot decide", never yes and never no.
-//   - A swap that hits the cache allocates nothing and takes no lock shared between references.
+//   - The cache answers only while the revocation log vouches for what it holds: its shard has a lease, and nothing read
+//     from the log since names the grant, by its jti, family, client, subject or signing key. An answer that the log does
+//     not vouch for is used for one lease, counted from before it was asked for, by those who waited for it.
+//   - The decision comes last, with the way to the upstream free (Pass.Decide), and says for how long it is good: never
+//     beyond those leases, never beyond the exp of the manifest. A revoker who waits a lease out has outlasted them all.
+//   - When the store cannot answer the result is "cannot decide", never yes and never no.
+//   - A swap that hits the cache, and its decision, allocate nothing and take no lock shared between references.
 //   - References, tokens and keys cannot be printed, logged or marshalled by mistake.
 //
 // # From the reference

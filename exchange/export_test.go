@@ -27,3 +27,20 @@ func Ask(x *Exchange, r Reference) error {
 	_, err := x.ask(context.Background(), r, x.key(r), Leased)
 	return err
 }
+
+// HitWithoutLease is a swap that finds its answer in the cache and asks nobody whether it may be used: what a hit costs
+// but for the lease.
+func HitWithoutLease(x *Exchange, raw string) (Pass, error) {
+	now := time.Now()
+	r, err := x.stamper.parse(raw, now)
+	if err != nil {
+		return Pass{}, err
+	}
+	p := Pass{exchange: x, reference: r, freshness: Leased}
+	e := x.cache.get(x.key(r))
+	if e == nil || e.grant.expired(now) {
+		return Pass{}, refuse(ReasonExpired, nil)
+	}
+	p.answer = answer{entry: e, kept: true}
+	return p, nil
+}

@@ -92,13 +92,11 @@ func (p *Pass) remembered(key cacheKey, now time.Time) (Source, error) {
 		return SourceMiss, nil
 	case e.grant.expired(now):
 		return SourceHit, refuse(ReasonExpired, nil)
+	case !x.revocations.Holds(&e.mark, &e.grant.names, now):
+		return SourceMiss, nil
 	}
 	p.answer = answer{entry: e, kept: true}
-	if p.good(now) > 0 {
-		return SourceHit, nil
-	}
-	p.answer = answer{}
-	return SourceMiss, nil
+	return SourceHit, nil
 }
 
 // settle asks the store until the answer may be used.
