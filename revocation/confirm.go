@@ -52,7 +52,7 @@ func (s *followed) appendDoubtful(ws []*Watch) []*Watch {
 	return ws
 }
 
-// ask asks the store about one grant. An error, the store's, ends the round.
+// ask asks the store about one grant. An error says that the store is away, and ends the round.
 //
 // An answer takes the doubt away if it could be kept, for then everything applied so far is in it, and what is applied
 // from now on finds the watch. An answer that was overtaken leaves it to the next round.
@@ -73,6 +73,7 @@ func (f *Follower) ask(ctx context.Context, w *Watch) error {
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		w.cutGone()
+	case errors.Is(err, store.ErrCorrupt): // this record alone; its watch stays in doubt
 	case err != nil:
 		return err
 	case f.keep(s, &m, taken, &w.names):

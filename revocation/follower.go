@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -34,8 +34,10 @@ type FollowerConfig struct {
 	Name string
 	// StreamGrace is how long an open stream outlives a lost lease; default 5 s.
 	StreamGrace time.Duration
-	Logger      *slog.Logger         // nil: discards
-	Meter       metric.MeterProvider // nil: none. See metrics.go
+	// Jitter is a random part of d, so that edges do not all pull at once; nil: math/rand. A simulation gives its own.
+	Jitter func(d time.Duration) time.Duration
+	Logger *slog.Logger         // nil: discards
+	Meter  metric.MeterProvider // nil: none. coatcheck_lease_age_seconds and others, see followMeters
 }
 
 // Follower follows the log of every shard. It keeps nothing for each revocation that it reads. Safe for concurrent use.
@@ -43,6 +45,7 @@ type Follower struct {
 	log    Log
 	name   string
 	grace  time.Duration
+	jitter func(time.Duration) time.Duration
 	logger *slog.Logger
 	meters followMeters
 
@@ -55,31 +58,6 @@ type Follower struct {
 	rounds sync.WaitGroup            // of confirm; Run waits for them
 }
 
-// followed is what a Follower knows of one shard.
-type followed struct {
-	number int
-	seed   maphash.Seed // of the names of this shard's grants
-
-	// Read by every request, written when a pull is applied: in this order, see Holds. applied and gaps begin at 1.
-	gaps    atomic.Uint64 // how often anything may have been named: flushes, and all that was issued before a time
-	applied atomic.Uint64 // how often an answer has named something
-	lease   atomic.Pointer[lease]
-
-	lost bool // there was no lease when this was last reported; Run's own
-
-	_ [64]byte // what misses write is on another cache line than what hits read
-
-	mu          sync.Mutex // guards the rest, and that nothing is applied meanwhile
-	at          store.Position
-	incarnation string
-	trouble     error // why the last pull gave no lease; nil: it gave one
-	lag         int   // entries that the last answer brought
-	watches     map[*Watch]struct{}
-	doubtful    map[*Watch]struct{} // those of watches of whose grants nobody knows whether they live
-}
-
-var errUnheard = errors.New("the log has not been read yet")
-
 // NewFollower requires Log.
 func NewFollower(c FollowerConfig) (*Follower, error) {
 	if c.Log == nil {
@@ -91,11 +69,14 @@ func NewFollower(c FollowerConfig) (*Follower, error) {
 	if c.StreamGrace == 0 {
 		c.StreamGrace = 5 * time.Second
 	}
+	if c.Jitter == nil {
+		c.Jitter = rand.N[time.Duration]
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	f := &Follower{
-		log: c.Log, name: c.Name, grace: c.StreamGrace, logger: c.Logger,
+		log: c.Log, name: c.Name, grace: c.StreamGrace, jitter: c.Jitter, logger: c.Logger,
 		origin: time.Now(), wall: time.Time.UnixNano,
 	}
 	for i := range c.Log.Shards() {
@@ -106,20 +87,6 @@ func NewFollower(c FollowerConfig) (*Follower, error) {
 		return nil, err
 	}
 	return f, nil
-}
-
-func newFollowed(number int) *followed {
-	s := &followed{
-		number:   number,
-		seed:     maphash.MakeSeed(),
-		trouble:  errUnheard,
-		watches:  make(map[*Watch]struct{}),
-		doubtful: make(map[*Watch]struct{}),
-	}
-	s.gaps.Store(1)
-	s.applied.Store(1)
-	s.lease.Store(&lease{})
-	return s
 }
 
 // moment reads both clocks off now.
@@ -134,15 +101,6 @@ func (f *Follower) Ready() error {
 		}
 	}
 	return errors.Join(why...)
-}
-
-func (s *followed) reason() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.trouble == nil {
-		return errLate
-	}
-	return s.trouble
 }
 
 // KeyRevoked reports whether a signing key has been revoked, as far as the log has been read. Nothing that it signed is

@@ -25,6 +25,16 @@ func (f *Follower) Watched() (n int) {
 	return n
 }
 
+// Doubted is how many of them are in doubt.
+func (f *Follower) Doubted() (n int) {
+	for _, s := range f.shards {
+		s.mu.Lock()
+		n += len(s.doubtful)
+		s.mu.Unlock()
+	}
+	return n
+}
+
 // Applied is how many answers of a shard's log have named something.
 func (f *Follower) Applied(shard int) uint64 { return f.shards[shard].applied.Load() }
 

@@ -93,12 +93,6 @@ func (m followMeters) observe(from metric.Meter, f *Follower) error {
 	return errors.Join(errs[:]...)
 }
 
-func (s *followed) standing() (at uint64, lag int, trouble error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.at.Seq, s.lag, s.trouble
-}
-
 // unknownKind is the label of kinds that this version does not know.
 const unknownKind store.Kind = "unknown"
 

@@ -3,9 +3,7 @@ package revocation
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"log/slog"
-	"math/rand/v2"
 	"time"
 
 	"github.com/coatcheck/coatcheck/store"
@@ -21,17 +19,21 @@ const (
 	mostPatience  = time.Second            // with one pull after another that failed: the way may just be long
 )
 
-var (
-	errBehind = errors.New("the log has more than one page to be read")
-	errTorn   = errors.New("the store's answer does not follow from the last one; everything is read anew")
-	errLate   = errors.New("the last answer came later than its lease allows")
-	errMute   = errors.New("the store has not spoken of this shard")
-)
+var errMute = errors.New("the store has not spoken of this shard")
 
 // pace is how fast to pull, by what the last pull brought.
 type pace struct {
-	lease time.Duration // the shortest of all shards
-	pause time.Duration // while no shard answers; 0: some do
+	lease  time.Duration // the shortest of all shards
+	pause  time.Duration // while no shard answers; 0: some do
+	jitter func(time.Duration) time.Duration
+}
+
+func (p *pace) learn(lease time.Duration, heard bool) {
+	if p.lease = lease; heard {
+		p.pause = 0
+		return
+	}
+	p.pause = min(max(2*p.pause, lease/pullsPerLease), mostPause)
 }
 
 // patience is how long to wait for one answer: so short that, if it is lost, another pull can save the lease.
@@ -45,13 +47,13 @@ func (p pace) patience() time.Duration {
 // next is the time from one pull's sending to the next one's. Followers that were started together drift apart.
 func (p pace) next() time.Duration {
 	d := max(p.lease/pullsPerLease, leastPause, p.pause)
-	return d - d/10 + rand.N(d/5)
+	return d - d/10 + p.jitter(d/5)
 }
 
 // Run pulls until ctx ends; it returns nil then. It is called once.
 func (f *Follower) Run(ctx context.Context) error {
 	defer f.rounds.Wait()
-	p := pace{lease: firstLease}
+	p := pace{lease: firstLease, jitter: f.jitter}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -62,11 +64,7 @@ func (f *Follower) Run(ctx context.Context) error {
 		}
 		began := time.Now()
 		more, heard := f.pull(ctx, p.patience())
-		if p.lease = f.shortest(); heard {
-			p.pause = 0
-		} else {
-			p.pause = min(max(2*p.pause, p.lease/pullsPerLease), mostPause)
-		}
+		p.learn(f.shortest(), heard)
 		f.confirm(ctx)
 		if more {
 			timer.Reset(0)
@@ -107,90 +105,6 @@ func (f *Follower) pull(ctx context.Context, patience time.Duration) (more, hear
 	return more, heard
 }
 
-// apply takes in one shard's answer: what it names is dropped, then the shard has a lease, counted from sent. Its error
-// says why there is none.
-func (f *Follower) apply(s *followed, sent moment, a store.Pulled) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.trouble = f.advance(s, a)
-	if s.trouble == nil {
-		s.lease.Store(&lease{sent, min(a.Lease, longestLease)})
-	}
-	return s.trouble
-}
-
-func (f *Follower) advance(s *followed, a store.Pulled) error {
-	switch {
-	case a.Err != nil:
-		return a.Err
-	case !follows(s.at, a):
-		f.flush(s, nil)
-		// From nowhere, the store says what there is. Until then no answer may be kept: nobody knows what it has missed.
-		s.at, s.incarnation = store.Position{}, ""
-		return errTorn
-	case a.Flush:
-		f.flush(s, a.Keys)
-	default:
-		f.enter(s, a.Entries)
-	}
-	s.lag = len(a.Entries)
-	s.at, s.incarnation = a.At, a.Incarnation
-	if a.More {
-		return errBehind
-	}
-	return nil
-}
-
-// follows reports whether an answer begins where the question was asked from, leaves nothing out, and gets on if it
-// says that there is more.
-func follows(at store.Position, a store.Pulled) bool {
-	if a.Flush {
-		return len(a.Entries) == 0 && !a.More
-	}
-	for _, e := range a.Entries {
-		if e.Seq != at.Seq+1 {
-			return false
-		}
-		at = e.Position
-	}
-	return at == a.At && (len(a.Entries) > 0 || !a.More)
-}
-
-// flush forgets everything that was kept from s.
-func (f *Follower) flush(s *followed, keys []string) {
-	for _, kid := range keys {
-		f.keys.Store(kid, struct{}{})
-	}
-	s.gaps.Add(1)
-	s.applied.Add(1)
-	f.doubtAll(s)
-}
-
-// enter takes in what the log says. A key is known to be revoked before anything that it signed is dropped, so that
-// nobody fills it in again.
-func (f *Follower) enter(s *followed, entries []store.Entry) {
-	if len(entries) == 0 {
-		return
-	}
-	gap := false
-	for _, e := range entries {
-		if e.Kind == store.KindKey {
-			f.keys.Store(e.Name, struct{}{})
-		}
-		if i, ok := nameOf(e.Kind); ok {
-			f.tally.at(i, maphash.String(s.seed, e.Name)).Add(1)
-		} else {
-			s.gaps.Add(1)
-			gap = true
-		}
-	}
-	s.applied.Add(1)
-	f.cutNamed(s, entries)
-	if gap {
-		f.doubtAll(s)
-	}
-}
-
 // report counts what an answer brought, and logs once when a shard's lease is lost, and once when it is back.
 func (f *Follower) report(ctx context.Context, s *followed, a store.Pulled, err error) {
 	f.meters.applied(ctx, a.Entries)
@@ -200,7 +114,7 @@ func (f *Follower) report(ctx context.Context, s *followed, a store.Pulled, err 
 		if err == nil {
 			err = errLate
 		}
-		f.logger.LogAttrs(ctx, slog.LevelWarn, "revocation: no lease; the store is asked for each request",
+		f.logger.LogAttrs(ctx, slog.LevelWarn, "revocation: the lease is lost",
 			slog.Int("shard", s.number), slog.Any("error", err))
 	case has && s.lost:
 		f.logger.LogAttrs(ctx, slog.LevelInfo, "revocation: the lease is back", slog.Int("shard", s.number))

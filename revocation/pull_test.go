@@ -115,7 +115,8 @@ func TestPullOfATornAnswer(t *testing.T) {
 		"entries are out of order":          func(p *store.Pulled) { p.Entries[0], p.Entries[1] = p.Entries[1], p.Entries[0] },
 		"no entry, and a position ahead":    func(p *store.Pulled) { p.Entries = nil },
 		"another id at its end":             func(p *store.Pulled) { p.At.ID = "another" },
-		"more, and nothing now":             func(p *store.Pulled) { *p = store.Pulled{More: true, Lease: leaseLength, Incarnation: p.Incarnation} },
+		"more, and nothing now":             func(p *store.Pulled) { p.Entries, p.At, p.More = nil, store.Position{ID: "beginning"}, true },
+		"another id at its beginning":       func(p *store.Pulled) { p.Entries, p.At = nil, store.Position{ID: "another"} },
 		"a flush with entries":              func(p *store.Pulled) { p.Flush = true },
 		"a flush, and more":                 func(p *store.Pulled) { p.Flush, p.More, p.Entries = true, true, nil },
 	} {

@@ -227,6 +227,41 @@ func TestWatchAsksNothingOfAStoreThatIsAway(t *testing.T) {
 	})
 }
 
+// TestWatchOfADamagedRecord: nobody knows whether its grant lives, and that says nothing about the others.
+func TestWatchOfADamagedRecord(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog(1)
+		f := follow(t, l)
+		damaged := map[string]bool{}
+		l.change(func() {
+			l.take = func(_ context.Context, jti string) (store.Taken, error) {
+				if damaged[jti] {
+					return store.Taken{}, store.ErrCorrupt
+				}
+				return l.look(0, jti)
+			}
+		})
+		ws := make([]*revocation.Watch, 200)
+		for i := range ws {
+			grant := fmt.Sprint(i)
+			damaged["jti-"+grant] = i%2 == 0
+			ws[i] = f.Watch("jti-"+grant, names(f, 0, grant), nil, time.Now().Add(far))
+			defer ws[i].Stop()
+		}
+		pass(2 * onePull)
+		if got, want := f.Doubted(), 100; got != want {
+			t.Errorf("after a round %d are in doubt, want the %d damaged ones", got, want)
+		}
+		pass(grace)
+		for i, w := range ws {
+			if want := map[bool]revocation.Cause{true: revocation.LeaseLost}[i%2 == 0]; cutBy(w) != want {
+				t.Errorf("stream %d, damaged %t, is cut by %q, want %q", i, i%2 == 0, cutBy(w), want)
+			}
+		}
+	})
+}
+
 // TestWatchOfAGrantRevokedOnTheWay: the entry is applied after the answer was kept and before the watch begins.
 func TestWatchOfAGrantRevokedOnTheWay(t *testing.T) {
 	t.Parallel()
