@@ -130,19 +130,19 @@ func (s *memoryShard) count(o Opening) (voted, whole bool) {
 	return voted, whole
 }
 
-// open opens. A shard that is empty begins to count at the clock's milliseconds: above every count before it, so that
+// open opens. A shard that is empty begins to count at the clock's microseconds: above every count before it, so that
 // whatever was left of another time is older than everything now, and journals vouch for nothing.
 func (s *memoryShard) open(o Opening, ended bool, now time.Time) {
 	empty := s.head == nil
 	if empty {
-		s.head = &head{at: Position{Seq: uint64(now.UnixMilli())}, lease: o.Lease.Truncate(time.Millisecond)}
+		s.head = &head{at: Position{Seq: uint64(now.UnixMicro())}, lease: o.Lease.Truncate(time.Millisecond)}
 		s.head.sleep = s.head.lease
 		s.log = nil
 		clear(s.journals)
 	}
 	if ended {
 		s.floors[everything] = s.head.at.Seq + 1
-		s.append(Revocation{KindBefore, strconv.FormatInt(now.Unix(), 10), now.Add(openingKept)})
+		s.append(Revocation{KindBefore, strconv.FormatInt(now.Unix(), 10), now.Add(keptFor)}) // not longer: whoever misses it is told to flush, which is what it says
 	}
 	if empty {
 		s.head.began = s.head.at.Seq

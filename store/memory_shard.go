@@ -18,7 +18,7 @@ type memoryShard struct {
 	before   int64            // so is what was issued before it; unix seconds
 	keys     []string         // revoked signing keys
 	tombs    map[string]int64 // jti → until, unix seconds
-	log      []Entry          // oldest first
+	log      []link           // oldest first
 	journals map[string]enrolment
 	votes    map[string]ballot
 }
@@ -38,6 +38,12 @@ type floor struct {
 }
 
 var everything = floor{kind: KindBefore}
+
+// link is an entry and the id of the one before it: whoever has read that needs it no more to go on.
+type link struct {
+	Entry
+	before string
+}
 
 type enrolment struct {
 	journal string
@@ -88,21 +94,24 @@ func (s *memoryShard) pull(after Position) Pulled {
 	if after == p.At {
 		return p
 	}
-	i, there := slices.BinarySearchFunc(s.log, after.Seq, func(e Entry, seq uint64) int { return cmp.Compare(e.Seq, seq) })
+	i, there := slices.BinarySearchFunc(s.log, after.Seq+1, func(l link, seq uint64) int { return cmp.Compare(l.Seq, seq) })
 	missed := p.At.Seq - after.Seq // wraps round for a position ahead of the head: that is too far, too
-	n := min(missed, page)
-	if !there || s.log[i].ID != after.ID || missed > tooFar || uint64(len(s.log)-i-1) < n || s.log[i+int(n)].Seq != after.Seq+n {
+	n := int(min(missed, page))
+	if !there || s.log[i].before != after.ID || missed > tooFar || len(s.log)-i < n || s.log[i+n-1].Seq != after.Seq+uint64(n) {
 		p.Flush, p.Keys = true, slices.Clone(s.keys)
 		return p
 	}
-	p.Entries = slices.Clone(s.log[i+1 : i+1+int(n)])
-	p.At, p.More = s.log[i+int(n)].Position, missed > n
+	for _, l := range s.log[i : i+n] {
+		p.Entries = append(p.Entries, l.Entry)
+	}
+	p.At, p.More = s.log[i+n-1].Position, missed > page
 	return p
 }
 
 // revoke makes one revocation: it ends the record, or raises the floor, and tells the log.
 func (s *memoryShard) revoke(r Revocation, now time.Time) (found bool) {
 	seq := s.head.at.Seq + 1
+	r.Until = later(r.Until, now.Add(keptFor))
 	switch r.Kind {
 	case KindToken:
 		found = s.end(r.Name, now)
@@ -139,12 +148,13 @@ func (s *memoryShard) end(jti string, now time.Time) (found bool) {
 
 func (s *memoryShard) append(r Revocation) {
 	r.Until = time.Unix(r.Until.Unix(), 0)
+	before := s.head.at.ID
 	s.head.at = Position{s.head.at.Seq + 1, rand.Text()}
-	s.log = append(s.log, Entry{s.head.at, r})
+	s.log = append(s.log, link{Entry{s.head.at, r}, before})
 }
 
-// trim drops the oldest entries that can name nothing alive any more, and the floors that they set; those of keys, of
-// everything and of time stay.
+// trim drops the oldest entries that can name nothing alive any more, and the floors that they set, unless raised since;
+// those of keys, of everything and of time stay.
 func (s *memoryShard) trim(now time.Time) {
 	for range trimSteps {
 		if len(s.log) == 0 || s.log[0].Until.Unix() > now.Unix() {
@@ -159,4 +169,11 @@ func (s *memoryShard) trim(now time.Time) {
 			delete(s.tombs, e.Name)
 		}
 	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,9 +10,18 @@ import (
 	"github.com/coatcheck/coatcheck/store/storetest"
 )
 
+// shards are the numbers of them that the suite runs on.
+var shards = [...]int{1, 4}
+
 func TestMemory(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(*testing.T) storetest.Store { return store.NewMemory() })
+	for _, n := range shards {
+		t.Run(fmt.Sprintf("shards=%d", n), func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(*testing.T) storetest.Store { return store.NewShardedMemory(n) })
+			storetest.RunOpening(t, func(*testing.T) storetest.Fragile { return store.NewShardedMemory(n) })
+		})
+	}
 }
 
 // openMemory is a Memory that can be used.

@@ -85,12 +85,16 @@ func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, 
 		confirmed int64
 	}
 	got, err := bounded(ctx, r.timeout, func(ctx context.Context) (answer, error) {
+		patience := r.timeout
+		if deadline, ok := ctx.Deadline(); ok {
+			patience = time.Until(deadline)
+		}
 		conn := r.client.Conn() // one, because WAIT waits for what its own connection has written
 		defer conn.Close()
 		var wait *redis.Cmd
 		replies, err := converse(ctx, conn, revokeScript, asked, func(p redis.Pipeliner) {
 			if replicas > 0 {
-				wait = p.Do(ctx, "WAIT", replicas, (r.timeout * 3 / 4).Milliseconds()) // the rest of the time is for the way
+				wait = p.Do(ctx, "WAIT", replicas, max(1, (patience*3/4).Milliseconds())) // the rest is for the way
 			}
 		})
 		if err != nil || wait == nil {
@@ -120,7 +124,7 @@ func (k layout) question(n Numbered, last uint64, by Author, fence string) quest
 		formatCount(n.Number),
 		[]any{
 			formatCount(last), string(n.Kind), n.Name, n.Until.Unix(), by.Issuer, by.Journal, fence,
-			rand.Text(), k.quota(""), beforeSlack, trimSteps,
+			rand.Text(), k.quota(""), beforeSlack, trimSteps, int64(keptFor / time.Second),
 		},
 	}
 }

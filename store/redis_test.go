@@ -17,10 +17,15 @@ func TestRedis(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t)
 	var stores atomic.Int64
-	storetest.Run(t, func(t *testing.T) storetest.Store {
-		prefix := fmt.Sprintf("suite-%d", stores.Add(1))
-		return corruptible{connect(t, server, func(c *store.RedisConfig) { c.Prefix = prefix }), server, prefix}
-	})
+	for _, n := range shards {
+		t.Run(fmt.Sprintf("shards=%d", n), func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(t *testing.T) storetest.Store {
+				prefix := fmt.Sprintf("suite-%d", stores.Add(1))
+				return corruptible{connect(t, server, func(c *store.RedisConfig) { c.Prefix, c.Shards = prefix, n }), server, prefix}
+			})
+		})
+	}
 }
 
 // connect opens a store on server, configured further by set.
@@ -54,7 +59,7 @@ type corruptible struct {
 
 func (c corruptible) Corrupt(t *testing.T, jti, field, value string) {
 	t.Helper()
-	key := c.prefix + ":{0}:record:" + jti
+	key := fmt.Sprintf("%s:{%d}:record:%s", c.prefix, c.ShardOf(jti), jti)
 	if value == "" {
 		c.server.Do("HDEL", key, field)
 		return

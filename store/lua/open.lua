@@ -16,14 +16,15 @@ redis.call('DEL', KEYS[6]) -- so that a Redis that is out of memory lets the scr
 local time = redis.call('TIME')
 local ended, empty = not h or not whole, not h
 if empty then
-  -- A new count begins at the clock's milliseconds: above every count before it, so that whatever was left of another
+  -- A new count begins at the clock's microseconds: above every count before it, so that whatever was left of another
   -- time is older than everything now. Journals vouch for nothing here.
-  h = {seq = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), lease = tonumber(ARGV[5]), sleep = tonumber(ARGV[5])}
+  h = {seq = tonumber(time[1]) * 1000000 + tonumber(time[2]), lease = tonumber(ARGV[5]), sleep = tonumber(ARGV[5])}
   redis.call('DEL', KEYS[3], KEYS[4])
 end
 if ended then
+  -- The entry is not kept for long: whoever misses it is told to flush, which is what it says.
+  local entry = table.concat({h.id or '-', ARGV[4], 'before', time[1], format_count(tonumber(time[1]) + tonumber(ARGV[7]))}, ' ')
   h.seq, h.id = h.seq + 1, ARGV[4]
-  local entry = table.concat({h.id, 'before', time[1], format_count(tonumber(time[1]) + tonumber(ARGV[7]))}, ' ')
   failed = shard_error(shard, redis.pcall('HSET', KEYS[2], 'all', format_count(h.seq)))
     or shard_error(shard, redis.pcall('XADD', KEYS[3], format_count(h.seq) .. '-0', 'e', entry))
   if failed then return failed end

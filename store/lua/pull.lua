@@ -15,18 +15,17 @@ end
 
 if asked == h.seq and id == h.id then return answer('0', asked, id, '', {}) end
 if not asked or asked > h.seq or h.seq - asked > tonumber(ARGV[5]) then return flush() end
--- The entry asked from must be there, by its id, and all that follow it, in order: whatever is not exactly as it was
--- written is the history of somebody else.
+-- All that follow must be there, in order, and the first must follow the entry asked from, of which it has the id:
+-- whatever is not exactly as it was written is the history of somebody else.
 local n = math.min(h.seq - asked, tonumber(ARGV[4]))
-local log = redis.pcall('XRANGE', KEYS[2], format_count(asked) .. '-0', '+', 'COUNT', n + 1)
-if log.err or #log ~= n + 1 then return flush() end
-local lines, last = {}, nil
+local log = redis.pcall('XRANGE', KEYS[2], format_count(asked + 1) .. '-0', '+', 'COUNT', math.max(n, 1))
+if log.err or n == 0 or #log ~= n then return flush() end
+local lines, last = {}, id
 for i, entry in ipairs(log) do
-  local text = entry[2][2] or ''
-  local its = #text < 256 and string.match(text, '^([%w_-]+) %l+ [%w_-]+ %d+$')
-  if not its or entry[1] ~= format_count(asked + i - 1) .. '-0' or (i == 1 and its ~= id) then return flush() end
-  if i > 1 then lines[i - 1] = format_count(asked + i - 1) .. ' ' .. text end
-  last = its
+  local seq, text = format_count(asked + i), entry[2][2] or ''
+  local before, rest, its = string.match(#text < 256 and text or '', '^([%w_-]+) (([%w_-]+) %l+ [%w_-]+ %d+)$')
+  if not its or before ~= last or entry[1] ~= seq .. '-0' then return flush() end
+  lines[i], last = seq .. ' ' .. rest, its
 end
 if asked + n == h.seq and last ~= h.id then return flush() end
 return answer('0', asked + n, last, '', lines)

@@ -1,6 +1,6 @@
 -- KEYS head, floors, log, journals, record (of other kinds than token: dummy), tomb, dummy
 -- ARGV number, number before it in this batch, kind, name, until, issuer, journal, fence, fresh id,
---   quota key of the empty client, seconds of slack for before, entries to clear away
+--   quota key of the empty client, seconds of slack for before, entries to clear away, seconds to keep an entry at least
 -- Answers {number, ok, done, seq, id, sleep, found} or {number, closed | conflict | gap | head}.
 -- A batch is a pipeline of these. Redis goes on with the next when one has failed, so each makes sure by itself that the
 -- one before it was done.
@@ -33,6 +33,7 @@ local size = redis.pcall('HSTRLEN', KEYS[5], 'blob')
 local found = redis.call('DEL', KEYS[5])
 
 local now, seq = tonumber(redis.call('TIME')[1]), h.seq + 1
+expires = format_count(math.max(tonumber(expires), now + tonumber(ARGV[13])))
 local field, value = kind .. ':' .. name, seq
 if kind == 'before' then
   field = 'all'
@@ -44,7 +45,7 @@ if kind == 'before' then
   end
 end
 if kind == 'token' then
-  if tonumber(expires) > now then redis.call('SET', KEYS[6], '', 'EXAT', expires) end
+  redis.call('SET', KEYS[6], '', 'EXAT', expires)
 else
   failed = shard_error(number, redis.pcall('HSET', KEYS[2], field, format_count(value)))
   if failed then return failed end
@@ -56,7 +57,7 @@ if kind == 'key' then
   end
 end
 
-failed = shard_error(number, redis.pcall('XADD', KEYS[3], format_count(seq) .. '-0', 'e', table.concat({ARGV[9], kind, name, expires}, ' ')))
+failed = shard_error(number, redis.pcall('XADD', KEYS[3], format_count(seq) .. '-0', 'e', table.concat({h.id, ARGV[9], kind, name, expires}, ' ')))
 if failed then return failed end
 h.seq, h.id, done = seq, ARGV[9], tonumber(number)
 redis.call('HSET', KEYS[1], 'seq', format_count(seq), 'id', h.id)
@@ -66,7 +67,7 @@ redis.call('HSET', KEYS[4], ARGV[6], journal .. ' ' .. number)
 -- since; those of keys, of everything and of time stay.
 pcall(function()
   for _, entry in ipairs(redis.call('XRANGE', KEYS[3], '-', '+', 'COUNT', ARGV[12])) do
-    local k, n, ends = string.match(entry[2][2], '^[%w_-]+ (%l+) ([%w_-]+) (%d+)$')
+    local k, n, ends = string.match(entry[2][2], '^[%w_-]+ [%w_-]+ (%l+) ([%w_-]+) (%d+)$')
     if tonumber(ends) > now then return end
     redis.call('XDEL', KEYS[3], entry[1])
     if k == 'client' or k == 'family' or k == 'subject' then

@@ -21,13 +21,17 @@ func wantRefused(t *testing.T, what string, err error) {
 	}
 }
 
-// hostileNames are what a name could be if somebody let a caller's text through: other keys, other slots, protocol,
-// script, terminal and path.
-func hostileNames(t *testing.T, s Store) {
-	for _, name := range []string{
+// hostile are what a name could be if somebody let a caller's text through: other keys, other slots, protocol, script,
+// terminal and path.
+func hostile() []string {
+	return []string{
 		"", " ", "a b", "a:b", "{1}", "}:head", "../head", "*", "a\x00b", "a\r\nFLUSHALL\r\n", "$5\r\nhello", "' or 1=1",
 		"\x1b[31m", "jti\xff", "jtı", "%6a", "a=b", "a+b", "a/b", strings.Repeat("a", store.MaxHandle+1), strings.Repeat("a", 1<<20),
-	} {
+	}
+}
+
+func hostileNames(t *testing.T, s Store) {
+	for _, name := range hostile() {
 		shown := name[:min(len(name), 20)]
 		_, err := s.Take(t.Context(), name)
 		wantRefused(t, "take "+shown, err)

@@ -9,34 +9,40 @@ import (
 	"github.com/coatcheck/coatcheck/store"
 )
 
+// inAll is the quota of which one shard's part is q; the tests of quotas keep to shard 0.
+func inAll(s Store, q store.Quota) store.Quota {
+	n := int64(s.Shards())
+	return store.Quota{Grants: q.Grants * n, Bytes: q.Bytes * n}
+}
+
 func quotaByNumber(t *testing.T, s Store) {
-	q := store.Quota{Grants: 3}
+	q := inAll(s, store.Quota{Grants: 3})
 	for range 3 {
-		must(t, s.Put(t.Context(), NewRecord(), q))
+		must(t, s.Put(t.Context(), recordIn(s, 0), q))
 	}
-	refused := NewRecord()
+	refused := recordIn(s, 0)
 	wantErr(t, "put 4 of 3", s.Put(t.Context(), refused, q), store.ErrQuota)
 	_, err := s.Take(t.Context(), refused.JTI)
 	wantErr(t, "take of what quota refused", err, store.ErrNotFound)
 	// What is counted does not depend on the bound of the day.
-	must(t, s.Put(t.Context(), NewRecord(), store.Quota{Grants: 4}))
-	must(t, s.Put(t.Context(), NewRecord(), store.Quota{}))
-	wantErr(t, "put 6 of 5", s.Put(t.Context(), NewRecord(), store.Quota{Grants: 5}), store.ErrQuota)
+	must(t, s.Put(t.Context(), recordIn(s, 0), inAll(s, store.Quota{Grants: 4})))
+	must(t, s.Put(t.Context(), recordIn(s, 0), store.Quota{}))
+	wantErr(t, "put 6 of 5", s.Put(t.Context(), recordIn(s, 0), inAll(s, store.Quota{Grants: 5})), store.ErrQuota)
 }
 
 func quotaBelowNothing(t *testing.T, s Store) {
 	for _, q := range []store.Quota{{Grants: -1}, {Bytes: -1}} {
-		wantErr(t, "put into a negative quota", s.Put(t.Context(), NewRecord(), q), store.ErrQuota)
+		wantErr(t, "put into a negative quota", s.Put(t.Context(), recordIn(s, 0), q), store.ErrQuota)
 	}
 }
 
 func quotaByBytes(t *testing.T, s Store) {
 	of := func(size int) store.Record {
-		r := NewRecord()
+		r := recordIn(s, 0)
 		r.Blob = bytes.Repeat([]byte{'x'}, size)
 		return r
 	}
-	q := store.Quota{Bytes: 1000}
+	q := inAll(s, store.Quota{Bytes: 1000})
 	must(t, s.Put(t.Context(), of(600), q))
 	wantErr(t, "600 + 401 bytes of 1000", s.Put(t.Context(), of(401), q), store.ErrQuota)
 	must(t, s.Put(t.Context(), of(400), q))
@@ -44,17 +50,17 @@ func quotaByBytes(t *testing.T, s Store) {
 }
 
 func quotaPerClient(t *testing.T, s Store) {
-	q := store.Quota{Grants: 1}
-	must(t, s.Put(t.Context(), NewRecord(), q))
-	wantErr(t, "second of the first client", s.Put(t.Context(), NewRecord(), q), store.ErrQuota)
-	other := NewRecord()
+	q := inAll(s, store.Quota{Grants: 1})
+	must(t, s.Put(t.Context(), recordIn(s, 0), q))
+	wantErr(t, "second of the first client", s.Put(t.Context(), recordIn(s, 0), q), store.ErrQuota)
+	other := recordIn(s, 0)
 	other.Client = "another-client"
 	must(t, s.Put(t.Context(), other, q))
 }
 
 func quotaAfterDelete(t *testing.T, s Store) {
-	q := store.Quota{Grants: 2, Bytes: 1 << 20}
-	first, second := NewRecord(), NewRecord()
+	q := inAll(s, store.Quota{Grants: 2, Bytes: 1 << 20})
+	first, second := recordIn(s, 0), recordIn(s, 0)
 	must(t, s.Put(t.Context(), first, q))
 	must(t, s.Put(t.Context(), second, q))
 	for range 2 { // deleting twice gives back once
@@ -62,22 +68,22 @@ func quotaAfterDelete(t *testing.T, s Store) {
 		must(t, err)
 	}
 	must(t, s.Put(t.Context(), first, q))
-	wantErr(t, "third of two", s.Put(t.Context(), NewRecord(), q), store.ErrQuota)
+	wantErr(t, "third of two", s.Put(t.Context(), recordIn(s, 0), q), store.ErrQuota)
 	for _, r := range []store.Record{first, second} {
 		_, err := s.Delete(t.Context(), r.JTI)
 		must(t, err)
 	}
-	must(t, s.Put(t.Context(), first, store.Quota{Grants: 1, Bytes: int64(len(first.Blob))}))
+	must(t, s.Put(t.Context(), first, inAll(s, store.Quota{Grants: 1, Bytes: int64(len(first.Blob))})))
 }
 
 func quotaAfterExpiry(t *testing.T, s Store) {
-	q := store.Quota{Grants: 1}
-	short := NewRecord()
+	q := inAll(s, store.Quota{Grants: 1})
+	short := recordIn(s, 0)
 	short.ExpiresAt = short.IssuedAt.Add(2 * time.Second)
 	must(t, s.Put(t.Context(), short, q))
 	Eventually(t, expiryLimit, "the expired grant to be given back", func() bool {
 		begun := time.Now()
-		err := s.Put(t.Context(), NewRecord(), q)
+		err := s.Put(t.Context(), recordIn(s, 0), q)
 		if err != nil && !errors.Is(err, store.ErrQuota) {
 			t.Fatal(err)
 		}
@@ -93,19 +99,19 @@ func quotaAfterExpiry(t *testing.T, s Store) {
 func quotaOfMixedLives(t *testing.T, s Store) {
 	var records []store.Record
 	for life := time.Minute; life < 10*365*24*time.Hour; life = life * 3 / 2 {
-		r := NewRecord()
+		r := recordIn(s, 0)
 		r.ExpiresAt = r.IssuedAt.Add(life.Truncate(time.Second))
 		records = append(records, r)
 	}
-	q := store.Quota{Grants: int64(len(records))}
+	q := inAll(s, store.Quota{Grants: int64(len(records))})
 	for _, r := range records {
 		must(t, s.Put(t.Context(), r, q))
 	}
-	wantErr(t, "one more", s.Put(t.Context(), NewRecord(), q), store.ErrQuota)
+	wantErr(t, "one more", s.Put(t.Context(), recordIn(s, 0), q), store.ErrQuota)
 	for _, r := range records {
 		if there, err := s.Delete(t.Context(), r.JTI); !there || err != nil {
 			t.Errorf("delete of a life of %v: got %v, %v, want true", r.ExpiresAt.Sub(r.IssuedAt), there, err)
 		}
 	}
-	must(t, s.Put(t.Context(), NewRecord(), store.Quota{Grants: 1}))
+	must(t, s.Put(t.Context(), recordIn(s, 0), inAll(s, store.Quota{Grants: 1})))
 }

@@ -68,7 +68,7 @@ func oneDeleteWins(t *testing.T, s Store) {
 // and once Delete has returned nobody gets it.
 func takeDuringDelete(t *testing.T, s Store) {
 	for range 20 {
-		witness, r := NewRecord(), NewRecord()
+		witness, r := recordIn(s, 0), recordIn(s, 0)
 		must(t, s.Put(t.Context(), witness, store.Quota{}))
 		must(t, s.Put(t.Context(), r, store.Quota{}))
 		at, err := s.Take(t.Context(), witness.JTI)

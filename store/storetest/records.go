@@ -111,7 +111,7 @@ func largeBlobs(t *testing.T, s Store) {
 }
 
 func deleteAdvances(t *testing.T, s Store) {
-	witness, r := NewRecord(), NewRecord()
+	witness, r := recordIn(s, 0), recordIn(s, 0)
 	must(t, s.Put(t.Context(), witness, store.Quota{}))
 	must(t, s.Put(t.Context(), r, store.Quota{}))
 	before, err := s.Take(t.Context(), witness.JTI)
@@ -179,7 +179,7 @@ func errorsHoldNoValues(t *testing.T, s Store) {
 	hostile.Client = "CANARY client"
 	huge := NewRecord()
 	huge.Blob = bytes.Repeat([]byte("CANARY"), store.MaxBlob)
-	other := NewRecord()
+	other := recordIn(s, s.ShardOf(r.JTI))
 	other.Blob = r.Blob
 	for what, err := range map[string]error{
 		"duplicate": s.Put(t.Context(), r, store.Quota{}),

@@ -69,6 +69,13 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 			test(t, opened(t, open))
 		})
 	}
+	for name, test := range logTests() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := opened(t, open)
+			test(t, newHand(t, s))
+		})
+	}
 }
 
 func opened(t *testing.T, open func(t *testing.T) Store) Store {
@@ -100,6 +107,15 @@ func NewRecord() store.Record {
 	}
 }
 
+// recordIn is a NewRecord of one shard.
+func recordIn(s Store, shard int) store.Record {
+	for {
+		if r := NewRecord(); s.ShardOf(r.JTI) == shard {
+			return r
+		}
+	}
+}
+
 // must ends the test at an error.
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -108,21 +124,24 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// wantErr compares by errors.Is, and makes sure that err is no other of the contract's errors as well.
+// wantErr compares by errors.Is, and makes sure that err is no other of the contract's errors as well; ErrClosed comes
+// with ErrUnavailable.
 func wantErr(t *testing.T, what string, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {
 		t.Errorf("%s: got error %v, want %v", what, err, want)
 	}
 	for _, other := range sentinels() {
-		if other != want && errors.Is(err, other) {
+		if other != want && errors.Is(err, other) && (want != store.ErrClosed || other != store.ErrUnavailable) {
 			t.Errorf("%s: error %v is also %q", what, err, other)
 		}
 	}
 }
 
 func sentinels() []error {
-	return []error{store.ErrNotFound, store.ErrExists, store.ErrQuota, store.ErrConflict, store.ErrCorrupt, store.ErrUnavailable}
+	return []error{
+		store.ErrNotFound, store.ErrExists, store.ErrQuota, store.ErrConflict, store.ErrCorrupt, store.ErrUnavailable, store.ErrRevoked, store.ErrClosed,
+	}
 }
 
 // Eventually polls until ok, which is asked at once and then every few milliseconds, or fails the test after limit.
