@@ -23,10 +23,15 @@ func TestNothingSecretIsLogged(t *testing.T) {
 	for _, name := range []string{"grant_type", "client_id", "client_secret", "scope", "audience", "resource", "other"} {
 		k.post(t, shop(name, stray), nil)
 		k.post(t, url.Values{name: {stray, stray}}, nil)
+		k.postRevoke(t, revocationOf("x", name, stray), nil)
 	}
 	k.send(t, stray, http.Header{"Content-Type": {stray}})
 	k.get(t, "/"+stray+"?"+stray, http.Header{"Authorization": {"Bearer " + stray}})
 	k.post(t, grantOnly(), http.Header{"Authorization": {"Basic " + stray}})
+	k.postRevoke(t, revocationOf(stray), nil)
+	k.operate(t, "POST", "/v1/revocations", `{"jti":"`+stray+`"}`)
+	k.operate(t, "GET", "/v1/tokens/"+stray, "")
+	k.operate(t, "GET", "/v1/tokens?client="+stray, "")
 
 	canaries := []string{shopSecret, "wrong-secret-0123456789", stray, "acme-canary-claim"}
 	for range 20 {
@@ -36,6 +41,12 @@ func TestNothingSecretIsLogged(t *testing.T) {
 			raw := k.jwt(t, a.AccessToken, audience)
 			canaries = append(canaries, raw, raw[strings.LastIndex(raw, ".")+1:])
 		}
+	}
+	for _, token := range canaries[len(canaries)-5:] {
+		answers += k.postRevoke(t, revocationOf(token, "client_id", "single"), nil).Body.String()
+		answers += k.operate(t, "POST", "/v1/revocations", `{"jti":"`+token+`"}`).Body.String()
+		answers += k.operate(t, "GET", "/v1/tokens?family="+token, "").Body.String()
+		wantRevoked(t, "a canary", k.postRevoke(t, revocationOf(token), nil))
 	}
 	log := k.log.String()
 	if n := strings.Count(log, `"outcome":"issued"`); n < 20 {

@@ -57,12 +57,12 @@ func notEnded(err error) *fault {
 	case errors.Is(err, revocation.ErrNotDurable):
 		return &fault{
 			code: "not_in_force", cause: err, retry: retryUnavailable,
-			detail: "The revocation is written down and will be made, but is not in force yet: take the tokens for alive. Ask again; /readyz of this issuer says what is missing.",
+			detail: "The revocation is not in force yet: take the tokens for alive. It may still be made; ask again until it is. /readyz of this issuer says what is missing.",
 		}
 	}
 	return &fault{
 		code: "temporarily_unavailable", cause: err, retry: retryUnavailable,
-		detail: "Nothing was revoked: take the tokens for alive. Ask again; the log of this issuer says why.",
+		detail: "The revocation failed: take the tokens for alive. Ask again; the log of this issuer says why.",
 	}
 }
 

@@ -22,12 +22,13 @@ type recorder struct {
 	store  *store.Memory
 	author store.Author
 
-	mu      sync.Mutex // guards all below
-	number  uint64
-	calls   []string                // "revoke KIND NAME", or "pretend"
-	orders  []revocation.Revocation // of those calls
-	err     error                   // what both ways answer
-	waiting chan struct{}           // if not nil, both ways wait for it
+	mu           sync.Mutex // guards all below
+	number       uint64
+	calls        []string                // "revoke KIND NAME", or "pretend"
+	orders       []revocation.Revocation // of those calls
+	err          error                   // what both ways answer
+	beforeAnswer func()                  // if not nil, called when a revocation is in the store
+	waiting      chan struct{}           // if not nil, both ways wait for it
 }
 
 func newRecorder(t testing.TB, s *store.Memory) *recorder {
@@ -73,6 +74,9 @@ func (r *recorder) Revoke(ctx context.Context, rs ...revocation.Revocation) (rev
 		}
 	}
 	receipt.Number = r.number
+	if r.beforeAnswer != nil {
+		r.beforeAnswer()
+	}
 	return receipt, nil
 }
 
@@ -203,4 +207,65 @@ func claimsOf(client string, pairs ...any) map[string]any {
 		}
 	}
 	return c
+}
+
+// operate sends a request to one of the operations, as the admin listener hands it on.
+func (k *kit) operate(t testing.TB, method, target, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	mux := http.NewServeMux()
+	for _, o := range k.Operations() {
+		mux.Handle(o.Method+" "+o.Path, o.Handle)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), method, "/", strings.NewReader(body))
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.URL = u
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("X-Request-Id", "request-1")
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, r)
+	return w
+}
+
+// order revokes, and reads the answer; anything but a 200 ends the test.
+func (k *kit) order(t testing.TB, body string) revocationAnswer {
+	t.Helper()
+	w := k.operate(t, "POST", "/v1/revocations", body)
+	var a revocationAnswer
+	if err := json.Unmarshal(w.Body.Bytes(), &a); err != nil || w.Code != http.StatusOK {
+		t.Fatalf("%s: got %d %s, want 200", body, w.Code, w.Body)
+	}
+	return a
+}
+
+// wantFault checks the answer of an operation that was not done.
+func wantFault(t testing.TB, what string, w *httptest.ResponseRecorder, status int, code string) {
+	t.Helper()
+	var body struct{ Code, Detail string }
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != status || body.Code != code || body.Detail == "" {
+		t.Errorf("%s: got %d %s, want %d %s and a detail", what, w.Code, w.Body, status, code)
+	}
+	if kind, keep := w.Header().Get("Content-Type"), w.Header().Get("Cache-Control"); kind != "application/problem+json" || keep != "no-store" {
+		t.Errorf("%s: Content-Type %q, Cache-Control %q", what, kind, keep)
+	}
+}
+
+// follow reads the log until the test ends, and waits for the first lease. Under synctest.
+func (k *kit) follow(t *testing.T) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- k.read.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("follower: %v", err)
+		}
+	})
+	time.Sleep(time.Second)
+	if err := k.read.Ready(); err != nil {
+		t.Fatal(err)
+	}
 }

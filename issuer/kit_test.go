@@ -35,6 +35,7 @@ type kit struct {
 	log     *syncBuffer
 	edge    *exchange.Exchange // swaps what this issuer issues
 	ended   *recorder          // what was asked of the revoker
+	read    *revocation.Follower
 }
 
 // syncBuffer is a log that a test may read while somebody writes it.
@@ -96,7 +97,7 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 		t.Fatalf("New: %v", err)
 	}
 	keys.KeySource = i.Keys()
-	return &kit{i, s, stamper, log, edge, ended}
+	return &kit{i, s, stamper, log, edge, ended, follower}
 }
 
 // lateKeys are the issuer's, for an exchange that the issuer needs to be built.

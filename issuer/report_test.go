@@ -26,6 +26,9 @@ func TestMetricLabelsAreClosedSets(t *testing.T) {
 		k.post(t, shop("client_id", stranger), nil)
 	}
 	k.post(t, shop("scope", "nope"), nil)
+	k.postRevoke(t, revocationOf(k.token(t, shop("client_id", "single")).AccessToken, "client_id", "single"), nil)
+	k.postRevoke(t, revocationOf("x"), nil)
+	k.postRevoke(t, revocationOf("x", "client_id", "nobody"), nil)
 	var all metricdata.ResourceMetrics
 	if err := reader.Collect(context.Background(), &all); err != nil {
 		t.Fatal(err)
@@ -41,6 +44,9 @@ func TestMetricLabelsAreClosedSets(t *testing.T) {
 	want := map[string]int64{
 		"coatcheck_tokens_issued shop issued": 2, "coatcheck_tokens_issued shop invalid_client": 1,
 		"coatcheck_tokens_issued unknown invalid_client": 3, "coatcheck_tokens_issued shop invalid_scope": 1,
+		"coatcheck_tokens_issued single issued":        1,
+		"coatcheck_revocation_requests single revoked": 1, "coatcheck_revocation_requests shop nothing_to_revoke": 1,
+		"coatcheck_revocation_requests unknown invalid_client": 1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("series (-want +got):\n%s", diff)
