@@ -107,6 +107,7 @@ func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, 
 		return Revoked{}, err
 	}
 	revoked, err := readRevoked(got.replies)
+	revoked.Replicas = int(got.confirmed)
 	if err == nil && got.confirmed < int64(replicas) {
 		err = errReplicas(got.confirmed, replicas)
 	}

@@ -19,8 +19,9 @@ import (
 
 // wire stands between a store and its server. Once, it does to the next reply what a test asks.
 type wire struct {
-	server *storetest.Redis
-	mangle atomic.Pointer[func(reply []byte) []byte] // nil result: cut the connection instead
+	server   *storetest.Redis
+	requests atomic.Int64                              // pieces that the store has sent
+	mangle   atomic.Pointer[func(reply []byte) []byte] // nil result: cut the connection instead
 }
 
 func newWire(t *testing.T, server *storetest.Redis, l net.Listener) *wire {
@@ -47,7 +48,7 @@ func (w *wire) carry(client net.Conn) {
 	}
 	defer server.Close()
 	go func() {
-		_, _ = io.Copy(server, client)
+		_, _ = io.Copy(server, counting{client, &w.requests})
 		server.Close()
 	}()
 	for b := make([]byte, 64<<10); ; {
@@ -65,6 +66,20 @@ func (w *wire) carry(client net.Conn) {
 			return
 		}
 	}
+}
+
+// counting counts what is read at once.
+type counting struct {
+	io.Reader
+	pieces *atomic.Int64
+}
+
+func (c counting) Read(b []byte) (int, error) {
+	n, err := c.Reader.Read(b)
+	if n > 0 {
+		c.pieces.Add(1)
+	}
+	return n, err
 }
 
 func (w *wire) once(mangle func([]byte) []byte) { w.mangle.Store(&mangle) }
