@@ -41,6 +41,7 @@ type fakeShard struct {
 	page        int
 	err         error
 	keys        []string
+	blank       bool // answers that nothing has happened, wherever it is asked from
 }
 
 func newFakeLog(shards int) *fakeLog {
@@ -89,6 +90,10 @@ func (s *fakeShard) pull(after store.Position) store.Pulled {
 	p := store.Pulled{Err: s.err, Lease: s.lease, Incarnation: s.incarnation}
 	if s.err != nil {
 		return store.Pulled{Err: s.err}
+	}
+	if s.blank {
+		p.At = after
+		return p
 	}
 	n := int(after.Seq)
 	if after == (store.Position{}) || n > len(s.log) || n > 0 && s.log[n-1].Position != after {

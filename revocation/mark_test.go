@@ -91,6 +91,20 @@ func TestMarkOfAnotherIncarnation(t *testing.T) {
 	})
 }
 
+// TestMarkThatWasNeverSet does not hold, even if nothing has ever been named.
+func TestMarkThatWasNeverSet(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newFakeLog(1)
+		l.shards[0].blank = true
+		f := follow(t, l)
+		n, m := names(f, 0, "one"), revocation.Mark{}
+		if f.Left(0, time.Now()) <= 0 || f.Holds(&m, &n, time.Now()) {
+			t.Errorf("with a lease of %v a mark that was never set holds", f.Left(0, time.Now()))
+		}
+	})
+}
+
 func TestMarkAfterAFlushAndAfterAReopening(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
