@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // checked is a store whose next Check says what the test wants.
@@ -51,6 +52,20 @@ func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 			}
 			if err := g.SwapState(t.Context(), "ring", 0, []byte("sealed keys")); !errors.Is(err, ErrUnavailable) {
 				t.Errorf("%s: SwapState says %v, want %v", step.story, err, ErrUnavailable)
+			}
+			if err := g.Pull(t.Context(), make([]Position, 1), "")[0].Err; !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrClosed) {
+				t.Errorf("%s: Pull says %v, want %v of the guard", step.story, err, ErrUnavailable)
+			}
+			if _, err := g.Open(t.Context(), 0, Opening{}); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%s: Open says %v, want %v", step.story, err, ErrUnavailable)
+			}
+			if _, err := g.Shard(t.Context(), 0, "issuer-1"); err != nil {
+				t.Errorf("%s: Shard says %v, want it to go through", step.story, err)
+			}
+			by := Author{"issuer-1", "journal-1"}
+			_, err := g.Revoke(t.Context(), 0, by, "another", []Numbered{{1, Revocation{KindClient, "c", time.Now().Add(time.Hour)}}}, 0)
+			if !errors.Is(err, ErrClosed) {
+				t.Errorf("%s: Revoke says %v, want it to go through to a shard that is closed", step.story, err)
 			}
 			if _, err := g.Delete(t.Context(), "0123456789abcdef0123456789abcdef"); err != nil {
 				t.Errorf("%s: Delete says %v, want it to go through", step.story, err)

@@ -46,10 +46,21 @@ func TestRedisPermissions(t *testing.T) {
 			t.Errorf("%s: check: %v", role, err)
 		}
 	}
+	if p := edge.Pull(t.Context(), make([]store.Position, 1), "edge-1")[0]; p.Err != nil || !p.Flush {
+		t.Errorf("edge: pull: got %+v, want a flush", p)
+	}
+	if seen, err := issuer.Seen(t.Context()); err != nil || len(seen) != 1 {
+		t.Errorf("issuer: seen: got %v, %v, want the edge", seen, err)
+	}
+	forbidden(t, server, "edge")
+	issuerDoes(t, issuer)
 	_, deleteErr := edge.Delete(t.Context(), r.JTI)
+	_, revokeErr := edge.Revoke(t.Context(), 0, author, "", number(1, store.KindClient, "c"), 0)
 	for what, err := range map[string]error{
 		"put":    edge.Put(t.Context(), storetest.NewRecord(), store.Quota{}),
 		"delete": deleteErr,
+		"revoke": revokeErr,
+		"enrol":  edge.Enrol(t.Context(), 0, author),
 		"swap":   edge.SwapState(t.Context(), "ring", 1, []byte("y")),
 	} {
 		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "mend: give this ACL user") {
@@ -59,6 +70,41 @@ func TestRedisPermissions(t *testing.T) {
 	q := store.Quota{Grants: 1}
 	if there, err := issuer.Delete(t.Context(), r.JTI); !there || err != nil || issuer.Put(t.Context(), storetest.NewRecord(), q) != nil {
 		t.Errorf("issuer: delete: got %v, %v, want true, and the quota given back", there, err)
+	}
+}
+
+// forbidden asks Redis about what would let an edge undo a revocation.
+func forbidden(t *testing.T, server *storetest.Redis, user string) {
+	t.Helper()
+	for _, command := range []string{
+		"HSET coatcheck:{0}:head seq 1", "HSET coatcheck:{0}:floors all 0", "HSET coatcheck:{0}:journals a b", "HSET coatcheck:{0}:votes a b",
+		"HSET coatcheck:{0}:record:x v 1", "XADD coatcheck:{0}:log * e x", "DEL coatcheck:{0}:seen", "HDEL coatcheck:{0}:seen edge-2", "KEYS *",
+	} {
+		args := append([]string{"ACL", "DRYRUN", user}, strings.Fields(command)...)
+		if got := server.Do(args...); got == "OK" {
+			t.Errorf("the edge may %s", command)
+		}
+	}
+	if got := server.Do("ACL", "DRYRUN", user, "HSET", "coatcheck:{0}:seen", "edge-1", "x"); got != "OK" {
+		t.Errorf("the edge may not tell of itself: %v", got)
+	}
+}
+
+// issuerDoes does what only issuers do.
+func issuerDoes(t *testing.T, s *store.Redis) {
+	t.Helper()
+	enrol(t, s)
+	r := put(t, s)
+	errs := map[string]error{"set lease": s.SetLease(t.Context(), 0, storetest.Lease, storetest.Lease, storetest.Lease)}
+	_, errs["inspect"] = s.Inspect(t.Context(), r.JTI)
+	_, _, errs["list"] = s.List(t.Context(), 0, 0, 10)
+	_, errs["revoke token"] = s.Revoke(t.Context(), 0, author, "", number(1, store.KindToken, r.JTI), 0)
+	_, errs["revoke key"] = s.Revoke(t.Context(), 0, author, "", number(2, store.KindKey, "k"), 0)
+	_, errs["revoke client"] = s.Revoke(t.Context(), 0, author, "", number(3, store.KindClient, "c"), 0)
+	for what, err := range errs {
+		if err != nil {
+			t.Errorf("issuer: %s: %v", what, err)
+		}
 	}
 }
 

@@ -18,25 +18,51 @@
 //   - Names (jti, handles, key ids) are checked against an alphabet before they become part of a key or command.
 //   - No error, and no printed configuration, holds a blob or a password.
 //
+// # Revocation
+//
+// Records are spread over shards, and each shard has one log of what was revoked, which whoever keeps records follows.
+// One node may speak for a shard: a master, under the replication id under which the issuers have opened it. Every script
+// makes sure of that from INFO, in the same step in which it reads or writes; else it answers ErrClosed.
+//
+//   - A restart, a promotion, a restored snapshot and FLUSHALL close every shard. (So does the first replica that a Redis
+//     gets: it takes a new replication id.) Nothing but its issuers' journals opens it again.
+//   - Once Revoke has answered, Take finds none of what it named, and Put refuses what was minted on the strength of
+//     anything older (Record.Since).
+//   - Revoke deletes before it writes, so it works on a Redis that is out of memory; so does all of reopening.
+//   - Each number of a journal is done once, in ascending order. To ask again is safe, and waits for replicas again.
+//   - Pull gives every entry after a position, in order and without a gap, each chained to the one before it; or says
+//     that the position is none of this history, and then all that was kept is worthless.
+//   - Of revocations nothing is kept for longer than what they name can live, but the floors of signing keys.
+//
 // # Key layout
 //
-//	<prefix>:{<shard>}:record:<jti>      hash   one grant: its sealed blob and the clear fields of Record
-//	<prefix>:{<shard>}:head              hash   seq, incarnation: the position of this shard
-//	<prefix>:{<shard>}:quota:<client>    hash   live grants and bytes of one client handle, by expiry bucket
-//	<prefix>:{<shard>}:state:<name>      hash   version and blob of one piece of sealed state
+//	<prefix>:{<shard>}:record:<jti>      hash    one grant: its sealed blob and the clear fields of Record
+//	<prefix>:{<shard>}:tomb:<jti>        string  empty: this jti is revoked, and nothing is put under it
+//	<prefix>:{<shard>}:quota:<client>    hash    live grants and bytes of one client handle, by expiry bucket
+//	<prefix>:{<shard>}:head              hash    seq, id: the position; incarnation, opened, began; lease and sleep in ms
+//	<prefix>:{<shard>}:floors            hash    all, before, client:…, family:…, subject:…, key:…; and keys, their list
+//	<prefix>:{<shard>}:log               stream  <seq>-0: one entry "id of the one before, id, kind, name, until"
+//	<prefix>:{<shard>}:journals          hash    issuer: "<journal id> <last number done>"
+//	<prefix>:{<shard>}:votes             hash    issuer: "<replication id> whole|gap", while the shard is closed
+//	<prefix>:{0}:seen                    hash    edge: "<unix ms> <seq>,<seq>…", for people
+//	<prefix>:{0}:state:<name>            hash    version and blob of one piece of sealed state
 //
 // The braces are Redis Cluster's hash tag: whatever one script touches lives in one slot.
 // A record has three fields: v, the record version, 1; blob; and clear, the text "born iat exp kid client family
 // subject", where born is the shard's seq when it was put. One field for all seven, because each field of a hash this
-// large costs Redis some 60 bytes more. Records and quotas die by Redis' own clock; heads and states stay.
+// large costs Redis some 60 bytes more. A floor is the seq of the revocation that raised it: what was born before it is
+// dead; only before is a time of issue. Records, tombs and quotas die by Redis' own clock; the others stay.
 //
 // # Permissions
 //
-// Everything is done by the five scripts in lua/ and, in Check, by INFO and TIME. What an ACL user needs, with the
-// default prefix; the edge only takes, the issuer does all:
+// Everything is done by the scripts in lua/ and, beside them, by INFO and TIME (Check), WAIT (Revoke) and one HSET (Pull,
+// of seen; where it is refused, the edge is not shown and all else works). What an ACL user needs, with the default
+// prefix; the edge only reads, the issuer does all:
 //
 //	edge:   %R~coatcheck:* resetchannels +hello +select +ping +info +time +evalsha_ro +eval_ro +exists +hget +hmget +hstrlen
-//	issuer: ~coatcheck:* resetchannels, all of the edge's, +evalsha +eval +hgetall +hset +hsetnx +hincrby +hdel +del +expireat
+//	        +xrange (%W~coatcheck:{0}:seen +hset)
+//	issuer: ~coatcheck:* resetchannels, all of the edge's, +evalsha +eval +wait +hgetall +hset +hincrby +hdel +del +set
+//	        +expireat +scan +xadd +xdel
 package store
 
 import (
