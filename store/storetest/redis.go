@@ -124,6 +124,9 @@ func (r *Redis) log() string {
 	return string(bytes.TrimSpace(text))
 }
 
+// Dir is where the server keeps its data. What is copied from there while it runs is a snapshot that it can start from.
+func (r *Redis) Dir() string { return r.dir }
+
 // Kill ends the server at once (SIGKILL), also one that is paused, and waits until it is gone.
 func (r *Redis) Kill() { r.end(syscall.SIGKILL) }
 
