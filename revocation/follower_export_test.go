@@ -38,5 +38,8 @@ func (f *Follower) Doubted() (n int) {
 // Applied is how many answers of a shard's log have named something.
 func (f *Follower) Applied(shard int) uint64 { return f.shards[shard].applied.Load() }
 
+// Compared reports whether the next Holds need not compare the counts.
+func (f *Follower) Compared(m *Mark, shard int) bool { return m.checked.Load() == f.Applied(shard) }
+
 // Forget makes the next Holds compare the counts, as after an entry.
 func (m *Mark) Forget() { m.checked.Store(0) }

@@ -60,6 +60,9 @@ func TestMarkOfAnAnswerThatIsAhead(t *testing.T) {
 		if f.Since(0).Seq != 1 || !k.holds() {
 			t.Errorf("applied up to %d, holds: %t; want 1, true", f.Since(0).Seq, k.holds())
 		}
+		if !f.Compared(&k.mark, 0) {
+			t.Error("its counts are compared on every request until the next entry, want once")
+		}
 	})
 }
 
