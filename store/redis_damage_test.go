@@ -1,0 +1,145 @@
+package store_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/coatcheck/coatcheck/store"
+	"github.com/coatcheck/coatcheck/store/storetest"
+)
+
+// Keys of another type are somebody else's work: corrupt, and no panic.
+func TestRedisKeysOfAnotherType(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	for i, kind := range []string{"record", "head", "quota", "state"} {
+		prefix := fmt.Sprintf("p%d", i)
+		s := connect(t, server, func(c *store.RedisConfig) { c.Prefix = prefix })
+		r := put(t, s)
+		key := prefix + ":{0}:" + map[string]string{
+			"record": "record:" + r.JTI, "head": "head", "quota": "quota:" + r.Client, "state": "state:ring",
+		}[kind]
+		server.Do("DEL", key)
+		server.Do("SET", key, "a string")
+		want := map[string]error{"head": store.ErrUnavailable}[kind] // it says nothing about a record
+		if want == nil {
+			want = store.ErrCorrupt
+		}
+		if _, err := s.Take(t.Context(), r.JTI); (kind == "record" || kind == "head") && !errors.Is(err, want) {
+			t.Errorf("%s: take: got %v, want %v", kind, err, want)
+		}
+		if err := s.Put(t.Context(), storetest.NewRecord(), store.Quota{}); (kind == "head" || kind == "quota") && !errors.Is(err, want) {
+			t.Errorf("%s: put: got %v, want %v", kind, err, want)
+		}
+		_, _, stateErr := s.State(t.Context(), "ring")
+		if kind == "state" && (!errors.Is(stateErr, store.ErrCorrupt) || !errors.Is(s.SwapState(t.Context(), "ring", 0, []byte("x")), store.ErrCorrupt)) {
+			t.Errorf("state: got %v, want ErrCorrupt", stateErr)
+		}
+		there, err := s.Delete(t.Context(), r.JTI)
+		if kind == "head" && !errors.Is(err, store.ErrUnavailable) || kind != "head" && (!there || err != nil) {
+			t.Errorf("%s: delete: got %v, %v", kind, there, err)
+		}
+		if kind != "head" {
+			continue
+		}
+		if n := server.Do("EXISTS", prefix+":{0}:record:"+r.JTI); n != int64(0) {
+			t.Error("delete with a damaged head kept the record")
+		}
+	}
+}
+
+// TestRedisDamagedHead: what is wrong with what belongs to a whole shard says nothing about its records, so no client may
+// be told that its reference is dead; and nothing is written on top of it. The mend that the error names is one.
+func TestRedisDamagedHead(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	const head, floors = "coatcheck:{0}:head", "coatcheck:{0}:floors"
+	huge := strings.Repeat("9", 1<<20)
+	for _, row := range []struct {
+		name  string
+		bring [][]string
+	}{
+		{"seq is huge", [][]string{{"HSET", head, "seq", huge}}},
+		{"seq is over 64 bits", [][]string{{"HSET", head, "seq", "99999999999999999999"}}},
+		{"seq is negative", [][]string{{"HSET", head, "seq", "-1"}}},
+		{"seq is a fraction", [][]string{{"HSET", head, "seq", "1.5"}}},
+		{"seq is no number", [][]string{{"HSET", head, "seq", "abc"}}},
+		{"seq is gone", [][]string{{"HDEL", head, "seq"}}},
+		{"id is gone", [][]string{{"HDEL", head, "id"}}},
+		{"lease is no number", [][]string{{"HSET", head, "lease", "soon"}}},
+		{"incarnation is huge", [][]string{{"HSET", head, "incarnation", huge}}},
+		{"the head is a string", [][]string{{"DEL", head}, {"SET", head, "x"}}},
+		{"the floors are a string", [][]string{{"DEL", floors}, {"SET", floors, "x"}}},
+		{"a floor is no number", [][]string{{"HSET", floors, "all", "x"}}},
+		{"a floor is huge", [][]string{{"HSET", floors, "before", huge}}},
+	} {
+		r := put(t, s)
+		for _, c := range row.bring {
+			server.Do(c...)
+		}
+		_, takeErr := s.Take(t.Context(), r.JTI)
+		refused := storetest.NewRecord()
+		for what, err := range map[string]error{"take": takeErr, "put": s.Put(t.Context(), refused, store.Quota{})} {
+			if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrCorrupt) || !strings.Contains(err.Error(), "mend: delete the keys") {
+				t.Errorf("%s: %s: got %v, want ErrUnavailable with the mend", row.name, what, err)
+			}
+		}
+		if n := server.Do("EXISTS", "coatcheck:{0}:record:"+refused.JTI); n != int64(0) {
+			t.Errorf("%s: put left a record", row.name)
+		}
+		server.Do("DEL", head, floors, "coatcheck:{0}:log")
+		if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrClosed) {
+			t.Errorf("%s, mended: take: got %v, want ErrClosed", row.name, err)
+		}
+		put(t, s)
+		if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("%s, mended and opened: take of an earlier record: got %v, want ErrNotFound", row.name, err)
+		}
+	}
+}
+
+// TestRedisDamagedQuota: whatever stands in a client's quota, a grant that is refused for it leaves nothing behind.
+func TestRedisDamagedQuota(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := opened(t, server)
+	for field, value := range map[string]string{
+		"x": "1:1", "9999999999": "x", "inf": "1:1", "-inf": "1:1", "nan": "1:1", "99999999999999999999": "1:1", "9007199254740993": "1:1",
+		"9999999998": strings.Repeat("9", 400) + ":1", "9999999997": "1:" + strings.Repeat("9", 400), "9999999996": "1:99999999999999999999",
+	} {
+		r := storetest.NewRecord()
+		server.Do("HSET", "coatcheck:{0}:quota:"+r.Client, field, value)
+		if err := s.Put(t.Context(), r, store.Quota{}); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("put with quota %s = %.40s: got %v, want ErrCorrupt", field, value, err)
+		}
+		if n := server.Do("EXISTS", "coatcheck:{0}:record:"+r.JTI); n != int64(0) {
+			t.Errorf("put with quota %s = %.40s left a record without a reference", field, value)
+		}
+		server.Do("DEL", "coatcheck:{0}:quota:"+r.Client)
+	}
+	r := storetest.NewRecord()
+	server.Do("HSET", "coatcheck:{0}:quota:"+r.Client, "9007199254740991", "9007199254740991:9007199254740991")
+	if err := s.Put(t.Context(), r, store.Quota{}); err != nil {
+		t.Errorf("put beside the largest quota that can be: %v", err)
+	}
+}
+
+// Values of any size in a state are refused where they are, so that they never travel.
+func TestRedisDamagedState(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	huge := strings.Repeat("9", 1<<20)
+	for _, fields := range [][]string{
+		{"version", "1"}, {"blob", "x"}, {"version", "0", "blob", "x"}, {"version", huge, "blob", "x"}, {"version", "1", "blob", huge + "9"},
+	} {
+		server.Do("DEL", "coatcheck:{0}:state:ring")
+		server.Do(append([]string{"HSET", "coatcheck:{0}:state:ring"}, fields...)...)
+		if _, _, err := s.State(t.Context(), "ring"); !errors.Is(err, store.ErrCorrupt) {
+			t.Errorf("state of %d fields, first %s: got %v, want ErrCorrupt", len(fields)/2, fields[0], err)
+		}
+	}
+}
