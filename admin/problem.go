@@ -16,10 +16,14 @@ type problem struct {
 
 // What this package answers itself; the rest is the handlers' own.
 var (
-	unknownToken = problem{"token_required", http.StatusUnauthorized,
-		"Send Authorization: Bearer and the secret of one of the tokens under admin.tokens of the issuer's configuration."}
-	tooManyWrong = problem{"too_many_wrong_tokens", http.StatusTooManyRequests,
-		"Too many wrong tokens came from this address. Find the program that sends them; a right token is let in all the same."}
+	unknownToken = problem{
+		"token_required", http.StatusUnauthorized,
+		"Send Authorization: Bearer and the secret of one of the tokens under admin.tokens of the issuer's configuration.",
+	}
+	tooManyWrong = problem{
+		"too_many_wrong_tokens", http.StatusTooManyRequests,
+		"Too many wrong tokens came from this address. Find the program that sends them; a right token is let in all the same.",
+	}
 	lacksScope       = problem{"insufficient_scope", http.StatusForbidden, "This token may not do that: add a scope to it under admin.tokens: "}
 	noSuchPath       = problem{"no_such_path", http.StatusNotFound, "There is nothing at this path."}
 	methodNotAllowed = problem{"method_not_allowed", http.StatusMethodNotAllowed, "Use one of the methods in Allow."}

@@ -31,8 +31,10 @@ type names struct {
 func (i *Issuer) names() (names, *fault) {
 	r := i.keeper.kept.Load().ring
 	if r == nil {
-		return names{}, &fault{code: "temporarily_unavailable", retry: retryUnavailable,
-			detail: "The key ring is not there yet; /readyz of this issuer says why. Ask again."}
+		return names{}, &fault{
+			code: "temporarily_unavailable", retry: retryUnavailable,
+			detail: "The key ring is not there yet; /readyz of this issuer says why. Ask again.",
+		}
 	}
 	return names{r, max(r.life, i.register.longest), i.listing}, nil
 }

@@ -19,7 +19,8 @@ type Revoker interface {
 	Pretend(ctx context.Context) error
 }
 
-// Grants is how the issuer looks at a presented reference: exchange.Exchange is one.
+// Grants is how the issuer looks at a presented reference: exchange.Exchange is one. It is an interface because tests must
+// show one that cannot tell. Errors are *exchange.Refusal; it is bounded by ctx, and safe for concurrent use.
 type Grants interface {
 	Swap(ctx context.Context, raw string, f exchange.Freshness) (exchange.Pass, exchange.Source, error)
 }
