@@ -6,7 +6,7 @@ TOOL  := $(GO) -C tools tool
 ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check check-long lint fmt generate bench fuzz lab quickstart setup clean
+.PHONY: help run build test check check-long lint fmt generate bench fuzz lab quickstart model simulate mutate setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,10 @@ fuzz: ## Each fuzz target for FUZZTIME (default 10s)
 
 lab: build ## Load lab: the edge beside nginx and nginx + Lua, interleaved (installs them); ROUNDS=3
 	@benchmarks/lab.sh run $(ROUNDS)
+
+model: ## Check the model of the revocation protocol with spin (installs it); MODEL=short or long
+	@tools/setup.sh spin gcc
+	@revocation/model/check.sh $(MODEL)
 
 quickstart: ## Run the README's quick start for real
 	@tools/quickstart.sh
