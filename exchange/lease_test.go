@@ -110,7 +110,7 @@ func TestClosedShardIsUnavailableAndNeverInactive(t *testing.T) {
 		openShards(t, k.records, lease)
 		k.decide(p)
 		k.swap(unseen, exchange.SourceMiss)
-		time.Sleep(lease)
+		time.Sleep(2 * lease) // while nothing is heard, the log is pulled less often
 		k.swap(raw, exchange.SourceHit)
 		k.swap(unseen, exchange.SourceMiss) // its answer was of an incarnation that the log had not told of
 		k.swap(unseen, exchange.SourceHit)
