@@ -363,6 +363,30 @@ func TestWaitingRevocationsAreBounded(t *testing.T) {
 	}
 }
 
+// Who waits has a place, and gives it back whatever the answer.
+func TestPlacesAreGivenBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t)
+		others := k.token(t, shop("client_id", "single")).AccessToken
+		release := k.ended.hold()
+		var all sync.WaitGroup
+		for _, token := range []string{"x", k.token(t, shop()).AccessToken, others, ""} {
+			all.Go(func() { k.postRevoke(t, revocationOf(token), nil) })
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if got := k.measures.waiting; got != 2 {
+			t.Errorf("%d places are taken while 2 revocations wait", got)
+		}
+		release()
+		all.Wait()
+		if got := k.measures.waiting; got != 0 || k.measures.of["shop"].waiting != 0 {
+			t.Errorf("%d places are taken when all is answered", got)
+		}
+	})
+}
+
 // Who hangs up has asked all the same.
 func TestHangingUpRevokes(t *testing.T) {
 	t.Parallel()
