@@ -9,6 +9,9 @@ import (
 	"github.com/coatcheck/coatcheck/issuer"
 )
 
+// burstOf is how many seconds' worth of revocations may come at once.
+const burstOf = 5
+
 func (b *builder) issuer() *issuer.Config {
 	config := &issuer.Config{
 		Issuer:      b.file.Issuer,
@@ -18,6 +21,9 @@ func (b *builder) issuer() *issuer.Config {
 		TTL:         b.ttl(),
 		Audiences:   map[string]issuer.Audience{},
 		Clients:     map[string]issuer.Client{},
+	}
+	if rate := float64(b.file.Limits.Revocations); rate > 0 {
+		config.RevokeRate, config.RevokeBurst = rate, max(1, int(burstOf*rate))
 	}
 	if file := b.file.Keys.RingFile; file != "" {
 		config.RingFile = b.doc.beside(file)

@@ -10,6 +10,9 @@ func (b *builder) checkLimits() {
 	if path := []any{"limits", "body"}; b.set(path...) && b.file.Limits.Body == 0 {
 		b.faultAt(path, "must be above 0, such as 1MiB; leave it out for the default")
 	}
+	if path := []any{"limits", "revocations"}; b.set(path...) && b.file.Limits.Revocations == 0 {
+		b.faultAt(path, "must be above 0, or no client could give a token back; leave it out for the default")
+	}
 	if path := []any{"cache", "size"}; b.set(path...) && b.file.Cache.Size < minCache {
 		b.faultAt(path, "is too small to be of use; take 1MiB or more")
 	}

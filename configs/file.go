@@ -35,7 +35,7 @@ type File struct {
 	Routes []RouteSection `yaml:"routes"`
 	// Who may ask for references, by client id.
 	Clients map[string]ClientSection `yaml:"clients"`
-	// Bounds on what callers may do to one edge.
+	// Bounds on what callers may do to one edge, and clients to one issuer.
 	Limits LimitsSection `yaml:"limits"`
 	// The edge's cache of opened grants.
 	Cache CacheSection `yaml:"cache"`
@@ -254,13 +254,16 @@ type ClientSection struct {
 	MaxBytes Size `yaml:"max_bytes"`
 }
 
-// LimitsSection is what callers may do to one edge.
+// LimitsSection is what callers may do to one edge, and clients to one issuer.
 type LimitsSection struct {
 	// Requests of one client, as 100/s, 6000/m or 1000/h. Default: no limit; 0 or off says so.
 	PerClient Rate `yaml:"per_client"`
 	// Refused references from one address before it gets 429. Default 20/s; 0 or off: no brake.
 	// Behind a balancer set listen.trusted_proxies, or all callers share one address.
 	BadReferences *Rate `yaml:"bad_references"`
+	// Revocations that one client may ask one issuer for, five seconds' worth of them at once. Default 20/s. More are a 429;
+	// operators, who use the admin API, are not limited.
+	Revocations Rate `yaml:"revocations"`
 	// Size of a request body. Default 1MiB; a larger one is a 413.
 	Body Size `yaml:"body"`
 	// For a whole request, the upstream's answer included. Default 30s.

@@ -108,6 +108,19 @@ func TestAnAdminListenerThatNobodyMayUseIsNotOpened(t *testing.T) {
 	}
 }
 
+// TestRevocationsOfAClient reach the issuer, with five seconds' worth at once.
+func TestRevocationsOfAClient(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][2]float64{
+		"": {0, 0}, "limits: {revocations: 2/s}\n": {2, 10}, "limits: {revocations: 6/m}\n": {0.1, 1},
+	} {
+		l, err := loadText(t, secrets(t), whole+text, configs.RoleAll, nil)
+		if err != nil || l.Issuer.RevokeRate != want[0] || float64(l.Issuer.RevokeBurst) != want[1] {
+			t.Errorf("%q: %v, %v a second, %d at once; want %v", text, err, l.Issuer.RevokeRate, l.Issuer.RevokeBurst, want)
+		}
+	}
+}
+
 // TestFreshness reaches the route.
 func TestFreshness(t *testing.T) {
 	t.Parallel()
