@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,7 +18,13 @@ func TestExitCodesAreFrozen(t *testing.T) {
 	t.Parallel()
 	lab := processtest.New(t, processtest.Options{})
 	client := processtest.NewClient(t)
-	lab.Up(client)
+	issuer, _ := lab.Up(client)
+	api := []string{"--admin", "http://" + issuer.Address("admin"), "--admin-token-file", filepath.Join(lab.Dir, "admin_token")}
+	as := func(flags []string, args ...string) []string { return slices.Concat([]string{"token"}, args, flags) }
+	reader := []string{api[0], api[1], api[2], filepath.Join(lab.Dir, "reader_token")}
+	stranger := []string{api[0], api[1], api[2], lab.Write("stranger", strings.Repeat("x", 40))}
+	live, leaked := jtiOf(t, client, lab, lab.Token(client)), lab.Write("leaked", lab.Token(client)+"\n")
+	unknown := strings.Repeat("0", 32)
 	memory := lab.Write("memory.yaml", mustReplace(t, read(t, lab.Config), `redis: {url: "redis://`+lab.Redis.Addr+`/0"}`, "memory"))
 	memory = lab.Write("memory.yaml", mustReplace(t, read(t, memory), "store:\n  memory", "store: memory"))
 	secret := filepath.Join(lab.Dir, "client_secret")
@@ -38,6 +45,23 @@ func TestExitCodesAreFrozen(t *testing.T) {
 		{"a call that succeeds", []string{"call", "GET", "/orders/17", "-c", lab.Config, "--client", lab.Client, "--secret-file", secret}, 0, ""},
 		{"a call that is refused", []string{"call", "POST", "/orders", "-c", lab.Config, "--client", lab.Client, "--secret-file", secret}, 2, ""},
 		{"a client that gets no reference", []string{"call", "GET", "/orders/17", "-c", lab.Config, "--client", lab.Client, "--secret-file", lab.Write("wrong", "wrong")}, 2, "invalid_client"},
+		{"a token that is revoked", as(api, "revoke", "--reference-file", leaked), 0, ""},
+		{"a token that is looked at", as(reader, "inspect", live), 0, ""},
+		{"tokens that are listed", as(reader, "list", "--client", lab.Client), 0, ""},
+		{"nothing to revoke", as(api, "revoke", "--jti", unknown), 2, ""},
+		{"nothing to look at", as(api, "inspect", unknown), 2, "no grant with this jti"},
+		{"nothing to list", as(api, "list", "--client", "nobody"), 2, ""},
+		{"nothing named to revoke", as(api, "revoke"), 64, "--jti"},
+		{"two things named to revoke", as(api, "revoke", "--jti", live, "--client", lab.Client), 64, "in one way"},
+		{"a jti that is none", as(api, "revoke", "--jti", "abc"), 64, "32 characters"},
+		{"a file without a reference", as(api, "revoke", "--reference-file", secret), 64, "whole reference"},
+		{"an admin API without a token", []string{"token", "list", "--admin", api[1]}, 64, "admin token is needed"},
+		{"a token in clear beyond this machine", []string{"token", "list", "--admin", "http://192.0.2.1:8083", api[2], api[3]}, 64, "insecure-plaintext"},
+		{"no admin API", []string{"token", "list", "--admin", "http://" + processtest.FreeAddress(t), api[2], api[3]}, 69, "listen.admin"},
+		{"a reader who revokes", as(reader, "revoke", "--jti", live), 77, "tokens:revoke"},
+		{"a token of nobody", as(stranger, "list"), 77, "admin.tokens"},
+		{"a journal of another issuer", []string{"run", "-c", lab.Config, "--role", "issuer"}, 69, "each issuer needs a journal of its own"},
+		{"a journal in no folder", []string{"run", "-c", lab.Write("nowhere.yaml", mustReplace(t, read(t, lab.Config), "journal: issuer-1", "journal: nowhere/issuer-1")), "--role", "issuer"}, 78, "make the folder"},
 		{"an unknown command", []string{"runn"}, 64, "unknown command"},
 		{"an unknown flag", []string{"run", "--confg", "x"}, 64, "unknown flag"},
 		{"a missing flag", []string{"run"}, 64, "config"},
@@ -88,6 +112,15 @@ func TestBindErrorsSayTheMend(t *testing.T) {
 			t.Errorf("explainBind(%v) = %v, want exit %d, the address and %q", c.err, err, c.code, c.mend)
 		}
 	}
+}
+
+func mustStat(t *testing.T, path string) os.FileInfo {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info
 }
 
 func read(t *testing.T, path string) string {

@@ -43,9 +43,11 @@ func TestOutages(t *testing.T) {
 
 	issuer.Kill()
 	swaps("without an issuer")
+	issuer = lab.StartIssuer()
+	client.Ready(issuer.Address("metrics"))
 
 	lab.Redis.Kill()
-	// What the edge has just asked may be used for one lease; after that only a 503 is right, and at no time a 401.
+	// What the edge knows may be used until its lease ends; after that only a 503 is right, and at no time a 401.
 	processtest.Eventually(t, "the edge says 503 while Redis is away", func() bool {
 		a := client.Call("GET", orders, reference)
 		if a.Status != http.StatusOK && a.Status != http.StatusServiceUnavailable {
@@ -63,6 +65,7 @@ func TestOutages(t *testing.T) {
 		return a.Status == http.StatusServiceUnavailable
 	})
 
+	// The issuer has its journal, and Redis all its data: together they prove that nothing is missing.
 	lab.Redis.Restart()
 	processtest.Eventually(t, "the same reference works again without a restart", func() bool {
 		a := client.Call("GET", orders, reference)
@@ -86,6 +89,7 @@ func TestOutages(t *testing.T) {
 		return client.Call("GET", orders, reference).Status == http.StatusOK
 	})
 
+	issuer.Kill()
 	issuer = lab.StartIssuer()
 	client.Ready(issuer.Address("metrics"))
 	before := lab.Orders.Last(t).JWT()
@@ -118,7 +122,7 @@ func TestStartsInAnyOrder(t *testing.T) {
 	if a.Status != http.StatusServiceUnavailable {
 		t.Errorf("/readyz of an edge that is alone = %d %s, want 503", a.Status, a.Body)
 	}
-	for _, name := range []string{`"store"`, `"keys"`} {
+	for _, name := range []string{`"store"`, `"keys"`, `"lease"`} {
 		if !strings.Contains(a.Body, name) {
 			t.Errorf("/readyz of an edge that is alone does not name %s: %s", name, a.Body)
 		}

@@ -55,6 +55,10 @@ func run(ctx context.Context, f runFlags, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if f.profiles && !loopback(loaded.Listen.Metrics) {
+		return &exitError{exitUsage, fmt.Errorf(
+			"--unsafe-expose-pprof-on-metrics: listen.metrics is %q, not on loopback; set it to 127.0.0.1:PORT", loaded.Listen.Metrics)}
+	}
 	log, sink, err := newLogger(stderr, loaded.Telemetry)
 	if err != nil {
 		return err
@@ -90,10 +94,6 @@ func start(ctx context.Context, loaded *configs.Loaded, log *slog.Logger) (*proc
 // open binds the role's listeners. An address that is empty, or whose half does not run here, is not opened. The metrics
 // listener is without TLS: it belongs on loopback or a network of the operator's own.
 func (p *process) open(ctx context.Context, l *configs.Loaded, profiles bool) ([]service, error) {
-	if profiles && !loopback(l.Listen.Metrics) {
-		return nil, &exitError{exitUsage, fmt.Errorf(
-			"--unsafe-expose-pprof-on-metrics: listen.metrics is %q, not on loopback; set it to 127.0.0.1:PORT", l.Listen.Metrics)}
-	}
 	var trusted []netip.Prefix
 	if l.Gateway != nil {
 		trusted = l.Gateway.TrustedProxies

@@ -70,7 +70,8 @@ func openStore(c configs.StoreChoice, tel *telemetry) (store.Backend, error) {
 }
 
 // follow reads the revocation log, once in each process: an edge to know what it may still use, an issuer to know what
-// was revoked while it minted. Only an edge has a name there, and only an edge needs the lease.
+// was revoked while it minted; without a lease the one asks the store each time, and the other's new grants are refused.
+// Only an edge has a name there.
 func (p *process) follow(l *configs.Loaded) (err error) {
 	c := l.Follower
 	c.Log, c.Logger, c.Meter = p.store, p.log, p.tel.meter
@@ -80,9 +81,7 @@ func (p *process) follow(l *configs.Loaded) (err error) {
 	if p.follower, err = revocation.NewFollower(c); err != nil {
 		return err
 	}
-	if l.Gateway != nil {
-		p.need("lease", p.follower.Ready)
-	}
+	p.need("lease", p.follower.Ready)
 	return nil
 }
 

@@ -34,6 +34,7 @@ func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 	c.State = p.store
 	c.Depositor = exchange.NewDepositor(l.Stamper, p.store, p.follower)
 	c.Revoker, c.Grants, c.Listing = revoker, grants, p.store
+	c.Caller = admin.Caller
 	c.Logger, c.Meter, c.Tracer = p.log, p.tel.meter, p.tel.issuer
 	i, err := issuer.New(c)
 	if err != nil {

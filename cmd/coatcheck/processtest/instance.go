@@ -2,6 +2,7 @@ package processtest
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"path/filepath"
 )
@@ -14,6 +15,8 @@ type Instance struct {
 	Name  string // of an issuer, one of Lab.Issuers; default issuer-1. Each has a journal of its own
 	Addr  string // where it listens; default Lab.IssuerAddr or Lab.EdgeAddr
 	Redis string // address of its way to Redis, such as a Proxy's; default straight
+	// MaxFile is how large a file it may write, in blocks of 512 bytes: a disk that is full beyond it. 0: any.
+	MaxFile int
 }
 
 // StartIssuer starts an issuer without waiting for anything.
@@ -35,13 +38,22 @@ func (l *Lab) StartIssuerAs(i Instance, args ...string) *Process {
 	if i.Name != "" {
 		environ = append(environ, "COATCHECK_REVOCATION_NAME="+i.Name, "COATCHECK_REVOCATION_JOURNAL="+l.Journal(i.Name))
 	}
-	return Start(l.t, environ, append([]string{"run", "-c", l.Config, "--role", "issuer"}, args...)...)
+	return l.start(i, environ, append([]string{"run", "-c", l.Config, "--role", "issuer"}, args...))
 }
 
 // StartEdgeAs starts one more edge, or the first on another way.
 func (l *Lab) StartEdgeAs(i Instance, args ...string) *Process {
 	l.t.Helper()
-	return Start(l.t, i.environ("COATCHECK_LISTEN_GATEWAY"), append([]string{"run", "-c", l.Config, "--role", "gateway"}, args...)...)
+	return l.start(i, i.environ("COATCHECK_LISTEN_GATEWAY"), append([]string{"run", "-c", l.Config, "--role", "gateway"}, args...))
+}
+
+func (l *Lab) start(i Instance, environ, args []string) *Process {
+	l.t.Helper()
+	if i.MaxFile == 0 {
+		return Start(l.t, environ, args...)
+	}
+	limited := fmt.Sprintf(`ulimit -f %d && exec "$0" "$@"`, i.MaxFile) // POSIX counts blocks of 512 bytes
+	return start(l.t, environ, "sh", append([]string{"-c", limited, Binary(l.t)}, args...)...)
 }
 
 // environ overrides what the file says: one file serves all processes.
