@@ -28,9 +28,9 @@
 //  8. the swap: live, then audience and every scope of this route, on each request, also when the cache answered
 //  9. Authorization becomes the audience's JWT, last
 //  10. the decision: with the upstream's connection in hand, when the first byte is about to be written, the grant is asked
-//     for once more; steps 5 to 9, a queue for connections and a client that sends its body slowly may have taken any
-//     time. A no ends the request with the answer that the swap would have given, and the upstream has seen nothing of it.
-//     When the transport tries again on another connection, so is the grant
+//     for once more, for a slow dial or a queue for connections may have taken any time. A no ends the request with the
+//     answer that the swap would have given, and the upstream has seen nothing of it. Another connection, which the
+//     transport takes when an idle one turns out to be dead, is another decision
 //
 // # Time
 //

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
@@ -61,6 +63,16 @@ func (e *Edge) OnDial(upstream string, f func()) {
 		f()
 		return dial(ctx, network, address)
 	}
+}
+
+// Redirect gives an upstream another target.
+func (e *Edge) Redirect(upstream string, to *url.URL) {
+	e.services[upstream].upstream.targets = []*targetState{{url: to}}
+}
+
+// Trust gives an upstream other roots.
+func (e *Edge) Trust(upstream string, c *tls.Config) {
+	e.services[upstream].upstream.transport.TLSClientConfig = c
 }
 
 // OneConnection makes requests to an upstream wait for each other.

@@ -20,12 +20,12 @@ import (
 // It stands there because of the order in which net/http works (Go 1.26):
 //
 //  1. a connection is free, or has been made: the hook GotConn is called
-//  2. the request is handed to the connection's own writer, which does not look at the request's context
-//  3. the header is in the writer's buffer of 4 KiB: the hook WroteHeaders is called
-//  4. the buffer is written, when it is full or the body has ended
+//  2. the request is handed to the connection's own writer, a goroutine, which does not look at the request's context
+//  3. the header is in the writer's buffer: the hook WroteHeaders is called
+//  4. the buffer is written
 //
-// So a decision at 1 is too early: nothing orders a cancellation there before 4, and a client that sends its body slowly
-// puts any time between 3 and 4. At 1 the gate is hung into the connection, and 4 asks it.
+// Nothing orders a cancellation at 1 before the write at 4, and nothing bounds the time between the two. So at 1 the gate
+// is hung into the connection, and 4 asks it: what it refuses is never written, and what it allows is written at once.
 type gate struct {
 	mu     sync.Mutex    // guards pass and no: when the transport tries again, two connections may ask
 	pass   exchange.Pass // the swap's

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 )
@@ -18,10 +19,13 @@ const shortLease = 200 * time.Millisecond
 // records is the memory store, as the edge reaches it: it can be made to be away, or slow.
 type records struct {
 	*store.Memory
-	away  atomic.Bool
+	away  atomic.Bool // both records and log
+	deaf  atomic.Bool // the log alone
 	takes atomic.Int64
 	held  atomic.Pointer[chan struct{}] // Take waits until it is closed
 }
+
+func newRecords() *records { return &records{Memory: store.NewMemory()} }
 
 func (r *records) Take(ctx context.Context, jti string) (store.Taken, error) {
 	r.takes.Add(1)
@@ -39,7 +43,7 @@ func (r *records) Take(ctx context.Context, jti string) (store.Taken, error) {
 }
 
 func (r *records) Pull(ctx context.Context, after []store.Position, seen string) []store.Pulled {
-	if !r.away.Load() && r.held.Load() == nil {
+	if !r.away.Load() && !r.deaf.Load() && r.held.Load() == nil {
 		return r.Memory.Pull(ctx, after, seen)
 	}
 	pulled := make([]store.Pulled, len(after))
@@ -95,16 +99,31 @@ func (h *house) revoke(kind revocation.Kind, name string) {
 	}
 }
 
-// revokeHeard revokes, and waits until the edge refuses g on a new request.
+// revokeHeard revokes, and waits until the edge knows.
 func (h *house) revokeHeard(kind revocation.Kind, name string, g grant) {
 	h.t.Helper()
-	h.revoke(kind, name)
-	eventually(h.t, "the edge knows of the revocation", func() bool { return h.get("/both", bearer(g.reference)).status == 401 })
+	h.outdate(g, func() { h.revoke(kind, name) })
 }
 
-// silence takes the store away, and waits for the end of the lease.
-func (h *house) silence() {
+// outdate waits until what happens has outdated all that the edge may have known of g before: what it kept under the lease
+// of the log, and the latest answer of the store, which has a lease of its own.
+func (h *house) outdate(g grant, happens func()) {
 	h.t.Helper()
-	h.records.away.Store(true)
-	eventually(h.t, "the lease ends", func() bool { return h.follower.Ready() != nil })
+	var before [2]exchange.Pass
+	for i, f := range []exchange.Freshness{exchange.Leased, exchange.Strict} {
+		var err error
+		if before[i], _, err = h.exchange.Swap(h.t.Context(), g.reference, f); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	happens()
+	for _, p := range before {
+		eventually(h.t, "the edge decides no more by what it knew", func() bool {
+			ctx, cancel := context.WithTimeout(h.t.Context(), 10*time.Millisecond) // of a store that does not answer
+			defer cancel()
+			again := p
+			_, err := again.Decide(ctx)
+			return err != nil
+		})
+	}
 }

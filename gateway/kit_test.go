@@ -25,7 +25,6 @@ import (
 	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/routes"
-	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/verifier"
 )
 
@@ -73,7 +72,7 @@ func newHouse(t testing.TB, change ...func(*gateway.Config)) *house {
 // newHouseUnder has a follower that pulls four times a lease, and a grace for streams (0: the default).
 func newHouseUnder(t testing.TB, lease, grace time.Duration, change ...func(*gateway.Config)) *house {
 	t.Helper()
-	h := &house{t: t, service: newService(t), log: &lines{}, records: &records{Memory: store.NewMemory()}}
+	h := &house{t: t, service: newService(t), log: &lines{}, records: newRecords()}
 	h.follow(lease, grace)
 	h.openExchange()
 	table, err := routes.New(standard())

@@ -1,9 +1,11 @@
 package gateway_test
 
 import (
+	"crypto/x509"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,7 +31,28 @@ type recorded struct {
 func newService(t testing.TB) *service {
 	t.Helper()
 	s := &service{}
-	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.server = httptest.NewServer(s.record())
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+// newTLSService has a certificate of its own, which is all that its roots hold.
+func newTLSService(t testing.TB) (*service, *x509.CertPool) {
+	t.Helper()
+	s, roots := &service{}, x509.NewCertPool()
+	s.server = httptest.NewTLSServer(s.record())
+	t.Cleanup(s.server.Close)
+	roots.AddCert(s.server.Certificate())
+	return s, roots
+}
+
+func (s *service) url() *url.URL {
+	u, _ := url.Parse(s.server.URL)
+	return u
+}
+
+func (s *service) record() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		s.mu.Lock()
 		s.seen = append(s.seen, recorded{r.Method, r.RequestURI, r.Proto, r.Host, string(body), r.ContentLength, r.Header.Clone(), r.Trailer.Clone()})
@@ -39,9 +62,7 @@ func newService(t testing.TB) *service {
 			return
 		}
 		_, _ = io.WriteString(w, "hello")
-	}))
-	t.Cleanup(s.server.Close)
-	return s
+	})
 }
 
 func (s *service) answers(f http.HandlerFunc) { s.handler.Store(&f) }
