@@ -15,12 +15,13 @@ import (
 // handLog answers a pull with what the test hands in. Its leases are as long as can be, so that one pull is enough.
 type handLog struct {
 	pages       chan []store.Entry
+	idle        chan struct{} // a pull waits for a page: the one before has been applied
 	incarnation string
 	at          store.Position
 }
 
 func newHandLog() *handLog {
-	return &handLog{pages: make(chan []store.Entry), incarnation: "first", at: store.Position{ID: "0"}}
+	return &handLog{pages: make(chan []store.Entry), idle: make(chan struct{}, 1), incarnation: "first", at: store.Position{ID: "0"}}
 }
 
 func (l *handLog) Shards() int { return 1 }
@@ -31,6 +32,7 @@ func (l *handLog) Pull(ctx context.Context, after []store.Position, _ string) []
 		p.Flush = true
 		return []store.Pulled{p}
 	}
+	l.idle <- struct{}{}
 	select {
 	case p.Entries = <-l.pages:
 		for i := range p.Entries {
@@ -49,12 +51,9 @@ func (l *handLog) Take(context.Context, string) (store.Taken, error) {
 }
 
 // hand hands in a page, and waits until it has been applied.
-func (l *handLog) hand(f *revocation.Follower, page []store.Entry) {
-	n := f.Applied(0)
+func (l *handLog) hand(page []store.Entry) {
 	l.pages <- page
-	for f.Applied(0) == n {
-		runtime.Gosched()
-	}
+	<-l.idle
 }
 
 func strangers(n, from int) []store.Entry {
@@ -69,7 +68,7 @@ func strangers(n, from int) []store.Entry {
 func leased(tb testing.TB) (*handLog, *revocation.Follower, *kept) {
 	tb.Helper()
 	l := newHandLog()
-	f, err := revocation.NewFollower(revocation.FollowerConfig{Log: l})
+	f, err := revocation.NewFollower(revocation.FollowerConfig{Log: l, Jitter: func(time.Duration) time.Duration { return -time.Hour }}) // a pull is always due
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -77,9 +76,7 @@ func leased(tb testing.TB) (*handLog, *revocation.Follower, *kept) {
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
 	tb.Cleanup(func() { cancel(); <-done })
-	for f.Ready() != nil {
-		runtime.Gosched()
-	}
+	<-l.idle
 	k := &kept{f: f, n: names(f, 0, "one")}
 	if !f.Keep(&k.mark, store.Taken{Seq: 0, Incarnation: "first"}, &k.n) || !k.holds() {
 		tb.Fatal("an answer was not kept, or does not hold")
@@ -92,7 +89,7 @@ func TestMarksAllocateNothing(t *testing.T) {
 	l, f, k := leased(t)
 	now := time.Now()
 	answer := store.Taken{Incarnation: "first"}
-	l.hand(f, strangers(1, 0))
+	l.hand(strangers(1, 0))
 	answer.Seq = 1
 	for name, ask := range map[string]func(){
 		"Holds": func() { f.Holds(&k.mark, &k.n, now) },
@@ -117,10 +114,10 @@ func TestFollowerKeepsNothingForARevocation(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
-	l.hand(f, strangers(1000, 0))
+	l.hand(strangers(1000, 0))
 	before := heap()
 	for page := 1; page < 101; page++ {
-		l.hand(f, strangers(1000, page*1000))
+		l.hand(strangers(1000, page*1000))
 	}
 	grown := heap() - before
 	t.Logf("100,000 entries applied, the heap grew by %d bytes", grown)
@@ -214,7 +211,7 @@ func BenchmarkApply(b *testing.B) {
 			}
 			page := strangers(c.entries, 1<<40)
 			for b.Loop() {
-				l.hand(f, page)
+				l.hand(page)
 			}
 		})
 	}

@@ -130,13 +130,13 @@ func (f *Follower) reportFlush(ctx context.Context, s *followed) {
 
 // shortest is the shortest lease that any shard has told.
 func (f *Follower) shortest() time.Duration {
-	shortest := longestLease
+	var shortest time.Duration
 	for _, s := range f.shards {
-		if runs := s.lease.Load().runs; runs > 0 {
-			shortest = min(shortest, runs)
+		if runs := s.lease.Load().runs; runs > 0 && (shortest == 0 || runs < shortest) {
+			shortest = runs
 		}
 	}
-	if shortest == longestLease {
+	if shortest == 0 {
 		return firstLease
 	}
 	return shortest

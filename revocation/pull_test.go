@@ -21,6 +21,7 @@ func TestPullPace(t *testing.T) {
 	}{
 		{"four times a lease", 500 * time.Millisecond, nil, 72, 90},
 		{"a short lease is followed", 40 * time.Millisecond, nil, 900, 1120},
+		{"a lease beyond the longest is cut", 24 * time.Hour, nil, 1, 2},
 		{"a nonsensical lease makes no flood", time.Nanosecond, nil, 1700, 2300},
 		{"a store that is away is asked twice a second", 500 * time.Millisecond, store.ErrUnavailable, 18, 26},
 		{"a shard that is closed is asked twice a second", 40 * time.Millisecond, store.ErrClosed, 18, 26},
