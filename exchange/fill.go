@@ -40,7 +40,6 @@ func (x *Exchange) fill(ctx context.Context, r Reference, jti string, key cacheK
 	e := &entry{grant: g}
 	kept := x.revocations.Keep(&e.mark, taken, &g.names)
 	if x.revocations.KeyRevoked(g.keyID.Value()) {
-		x.cache.remove(key)
 		return answer{}, refuse(ReasonKeyRevoked, nil)
 	}
 	if kept {

@@ -62,14 +62,11 @@ func (p *Pass) Decide(ctx context.Context) (good time.Duration, err error) {
 	return p.settle(ctx, p.exchange.key(p.reference))
 }
 
-// Watch begins to watch the grant; the caller stops it.
+// Watch begins to watch the grant; the caller stops it. An answer that was not kept has a mark that was never set: it is
+// in doubt from the start, and the store is asked.
 func (p *Pass) Watch() *Watch {
 	g := p.Grant()
-	var mark *revocation.Mark
-	if p.answer.kept {
-		mark = &p.answer.entry.mark
-	}
-	return p.exchange.revocations.Watch(g.jti, g.names, mark, g.ExpiresAt())
+	return p.exchange.revocations.Watch(g.jti, g.names, &p.answer.entry.mark, g.ExpiresAt())
 }
 
 // Format writes "[pass of <jti>]" for every verb.

@@ -231,3 +231,28 @@ func TestWatchEndsWithTheGrant(t *testing.T) {
 		}
 	}
 }
+
+// The stream began with an answer that was not kept, and the log has named its grant before anyone watched: the store is
+// asked, and knows.
+func TestWatchOfAnAnswerThatWasNotKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t, lease)
+		d, raw := k.issue()
+		k.records.take = func(ctx context.Context, jti string) (store.Taken, error) {
+			taken, err := k.records.Memory.Take(ctx, jti)
+			taken.Incarnation = "another"
+			return taken, err
+		}
+		p := k.pass(raw, exchange.Leased, exchange.SourceMiss)
+		k.revoke(store.KindToken, d.manifest.JTI)
+		time.Sleep(lease - 1)
+		k.decide(p) // by its own lease
+		w := p.Watch()
+		defer w.Stop()
+		time.Sleep(lease)
+		if cause := w.Cause(); cause != revocation.Revoked {
+			t.Errorf("cause %q, want revoked", cause)
+		}
+	})
+}
