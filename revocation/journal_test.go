@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -251,6 +252,35 @@ func TestDamageIsNotATornEnd(t *testing.T) {
 	}
 }
 
+// TestWholeButWrong: checksums that are right are not enough.
+func TestWholeButWrong(t *testing.T) {
+	t.Parallel()
+	head := appendHead(nil, newID(), 7)
+	good := appendGroup(slices.Clone(head), []entry{newEntry(8, 0, token("good"))})
+	reframed := func(change func(body []byte) []byte) []byte {
+		body := change(slices.Clone(good[len(head)+sizeFrame:]))
+		frame := binary.BigEndian.AppendUint32(nil, uint32(len(body)))
+		frame = binary.BigEndian.AppendUint32(frame, sum(frame))
+		return slices.Concat(head, binary.BigEndian.AppendUint32(frame, sum(body)), body)
+	}
+	for name, file := range map[string][]byte{
+		"numbers do not ascend":         appendGroup(slices.Clone(good), []entry{newEntry(8, 0, token("again"))}),
+		"an unknown kind":               reframed(func(b []byte) []byte { b[24] = 77; return b }),
+		"no kind":                       reframed(func(b []byte) []byte { b[24] = 0; return b }),
+		"a bad name":                    reframed(func(b []byte) []byte { b[26] = ' '; return b }),
+		"a name too long":               reframed(func(b []byte) []byte { b[25] = 5; return b }),
+		"half an entry":                 reframed(func(b []byte) []byte { return b[:10] }),
+		"more than one write is broken": slices.Concat(good, make([]byte, sizeFrame+maxBody+1)),
+	} {
+		if c, err := parse(file); err == nil || !strings.Contains(err.Error(), "is damaged at byte") {
+			t.Errorf("%s: parse = %+v, %v; want damage", name, c, err)
+		}
+	}
+	if c, err := parse(reframed(func(b []byte) []byte { return b })); err != nil || len(c.entries) != 1 {
+		t.Errorf("parse of a good file = %+v, %v", c, err)
+	}
+}
+
 func TestWhatTheStoreRefusesIsNotTaken(t *testing.T) {
 	t.Parallel()
 	j := NewVolatileJournal()
@@ -273,6 +303,22 @@ func TestWhatTheStoreRefusesIsNotTaken(t *testing.T) {
 		t.Errorf("the journal has %v", got)
 	}
 	add(t, j, token("good"))
+}
+
+// TestAJournalIsBounded: what does not fit is refused, and what is there still works.
+func TestAJournalIsBounded(t *testing.T) {
+	t.Parallel()
+	j := NewVolatileJournal()
+	add(t, j, token("a"))
+	j.size += maxJournal - 100
+	if _, err := j.Append([]Revocation{token(strings.Repeat("b", 64))}); !errors.Is(err, ErrJournal) {
+		t.Errorf("Append beyond %d bytes: %v", maxJournal, err)
+	}
+	j.size -= maxJournal / 2
+	add(t, j, token("c"))
+	if got := names(j.After(0, 10)); got != "a c" {
+		t.Errorf("After lists %q", got)
+	}
 }
 
 // FuzzParse: no file makes the reader fail in another way than with an error, and what it reads it would write again.

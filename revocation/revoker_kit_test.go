@@ -122,7 +122,7 @@ func slow(name string, d time.Duration) func(context.Context, string, int) error
 // process is a running issuer.
 type process struct {
 	*Revoker
-	t    *testing.T
+	t    testing.TB
 	disk *fragile
 	stop context.CancelFunc
 	over chan struct{}
@@ -148,15 +148,24 @@ func (l *logged) String() string {
 }
 
 // start runs an issuer; the list of all has its name and others.
-func start(t *testing.T, shards Shards, disk *fragile, name string, c RevokerConfig, others ...string) *process {
+func start(t testing.TB, shards Shards, disk *fragile, name string, c RevokerConfig, others ...string) *process {
 	t.Helper()
 	j, err := openJournal(disk, "journal")
 	if err != nil {
 		t.Fatalf("open the journal of %s: %v", name, err)
 	}
-	p := &process{t: t, disk: disk, over: make(chan struct{}), log: &logged{}}
 	c.Shards, c.Journal, c.Issuer, c.Issuers = shards, j, name, append([]string{name}, others...)
+	p := run(t, c)
+	p.disk = disk
+	return p
+}
+
+// run runs an issuer until the test ends.
+func run(t testing.TB, c RevokerConfig) *process {
+	t.Helper()
+	p := &process{t: t, over: make(chan struct{}), log: &logged{}}
 	c.Logger = slog.New(slog.NewTextHandler(p.log, nil))
+	var err error
 	if p.Revoker, err = NewRevoker(c); err != nil {
 		t.Fatalf("NewRevoker: %v", err)
 	}

@@ -16,10 +16,10 @@ import (
 
 // How a worker paces itself.
 const (
-	lookEvery   = time.Second           // at an open shard; what is revoked wakes it at once
-	stepTimeout = 5 * time.Second       // for one question to the store, which has a shorter one of its own
-	firstPause  = 50 * time.Millisecond // after a failure; doubled up to lookEvery, and jittered
-	batchLimit  = 200                   // revocations in one question
+	lookEvery   = 500 * time.Millisecond // at an open shard; what is revoked wakes it at once
+	stepTimeout = 5 * time.Second        // for one question to the store, which has a shorter one of its own
+	firstPause  = 50 * time.Millisecond  // after a failure; doubled up to lookEvery, and jittered
+	batchLimit  = 200                    // revocations in one question
 )
 
 // worker brings the journal into one shard, and opens the shard when it is closed. One goroutine runs it.
