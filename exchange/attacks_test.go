@@ -120,7 +120,9 @@ func TestWriterOfTheStoreForgesNothing(t *testing.T) {
 		{"manifest whose name differs in case", func(d *draft) { k.claim(d, "jti", nil); k.claim(d, "JTI", d.manifest.JTI) }, exchange.ReasonTampered},
 		{"manifest with a null", func(d *draft) { k.claim(d, "iat", json.RawMessage("null")) }, exchange.ReasonTampered},
 		{"manifest without its handles", func(d *draft) { k.claim(d, "handles", nil) }, exchange.ReasonTampered},
-		{"manifest with a handle that is empty", func(d *draft) { d.manifest.Handles.Family = "" }, exchange.ReasonTampered},
+		{"manifest without the client's handle", func(d *draft) { d.manifest.Handles.Client = "" }, exchange.ReasonTampered},
+		{"manifest without the family's handle", func(d *draft) { d.manifest.Handles.Family = "" }, exchange.ReasonTampered},
+		{"manifest without the subject's handle", func(d *draft) { d.manifest.Handles.Subject = "" }, exchange.ReasonTampered},
 		{"manifest without a client", func(d *draft) { d.manifest.ClientID = "" }, exchange.ReasonTampered},
 		{"genuine manifest of another grant", func(d *draft) {
 			d.manifest, d.tokens = victim.manifest, victim.tokens
