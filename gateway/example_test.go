@@ -18,6 +18,7 @@ import (
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/coatcheck/coatcheck/issuer"
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/routes"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/verifier"
@@ -36,10 +37,17 @@ func Example() {
 	check(err)
 	records := store.NewGuard(store.NewMemory()) // store.NewRedis
 	go records.Run(ctx, slog.New(slog.DiscardHandler))
-	secret := rand.Text()
-	auth := startIssuer(ctx, stamper, records, secret) // another process; the edge then has verifier.NewJWKS as Keys
-	swap, err := exchange.New(exchange.Config{Issuer: authURL, Stamper: stamper, Records: records, Keys: auth.Keys()})
+	follower, err := revocation.NewFollower(revocation.FollowerConfig{Log: records}) // one in each process
 	check(err)
+	go func() { check(follower.Run(ctx)) }()
+	var keys issuerKeys // verifier.NewJWKS
+	swap, err := exchange.New(exchange.Config{Issuer: authURL, Stamper: stamper, Records: records, Keys: &keys, Log: follower})
+	check(err)
+	secret := rand.Text()
+	auth := startIssuer(ctx, issuer.Config{
+		State: records, Depositor: exchange.NewDepositor(stamper, records, follower), Grants: swap, Listing: records,
+	}, records, secret) // another process, with an exchange of its own
+	keys.KeySource = auth.Keys()
 
 	table, err := routes.New([]routes.Route{
 		{Name: "orders", Match: "GET /orders/{rest...}", Upstream: "orders", Audience: "orders-api", Scopes: []string{"orders:read"}},
@@ -67,12 +75,17 @@ func Example() {
 	go func() { _ = server.Serve(listener) }()
 	defer func() { _ = server.Close() }() // server.Shutdown, so that requests end first
 
-	for (records.Ready() != nil || auth.Ready() != nil) && ctx.Err() == nil {
+	for (records.Ready() != nil || follower.Ready() != nil || auth.Ready() != nil) && ctx.Err() == nil {
 		time.Sleep(time.Millisecond) // until then the edge answers 503 by itself
 	}
 	at := "http://" + listener.Addr().String() + "/orders/17"
-	fmt.Println(get(ctx, at, reference(auth, secret)))
-	fmt.Println(get(ctx, at, "made-up"))
+	var token struct {
+		Reference string `json:"access_token"`
+	}
+	check(json.Unmarshal(post(auth, "/oauth2/token", secret, "grant_type=client_credentials"), &token))
+	fmt.Println(get(ctx, at, token.Reference))
+	post(auth, "/oauth2/revoke", secret, "token="+token.Reference) // takes as long as the longest lease; then it holds everywhere
+	fmt.Println(get(ctx, at, token.Reference))
 	// Output:
 	// a handler sees 0 credentials
 	// 200 order of shop from shelf 7
@@ -80,19 +93,27 @@ func Example() {
 	// 401 The reference is not active; get a new one.
 }
 
+// issuerKeys are those of an issuer in the same process, which needs an exchange before it can be built.
+type issuerKeys struct{ verifier.KeySource }
+
 // startIssuer knows one service and one client of it.
-func startIssuer(ctx context.Context, stamper *exchange.Stamper, records *store.Guard, secret string) *issuer.Issuer {
-	sealing, err := issuer.NewSealingKeys(key())
+func startIssuer(ctx context.Context, c issuer.Config, records revocation.Shards, secret string) *issuer.Issuer {
+	journal := revocation.NewVolatileJournal() // revocation.OpenJournal, for a store that outlives the process
+	revoker, err := revocation.NewRevoker(revocation.RevokerConfig{
+		Shards: records, Journal: journal, Issuer: "issuer-1", Issuers: []string{"issuer-1"},
+	})
+	check(err)
+	go func() { check(revoker.Run(ctx)) }() // opens the store
+	c.Issuer, c.Revoker = authURL, revoker
+	c.Sealing, err = issuer.NewSealingKeys(key())
 	check(err)
 	hash, err := issuer.HashSecret(secret)
 	check(err)
-	auth, err := issuer.New(issuer.Config{
-		Issuer: authURL, Sealing: sealing, State: records, Depositor: exchange.NewDepositor(stamper, records),
-		Audiences: map[string]issuer.Audience{"orders-api": {Scopes: map[string]string{"orders:read": "Read orders"}}},
-		Clients: map[string]issuer.Client{"shop": {
-			Secret: hash, GrantTypes: []string{"client_credentials"}, Audiences: map[string][]string{"orders-api": {"orders:read"}},
-		}},
-	})
+	c.Audiences = map[string]issuer.Audience{"orders-api": {Scopes: map[string]string{"orders:read": "Read orders"}}}
+	c.Clients = map[string]issuer.Client{"shop": {
+		Secret: hash, GrantTypes: []string{"client_credentials"}, Audiences: map[string][]string{"orders-api": {"orders:read"}},
+	}}
+	auth, err := issuer.New(c)
 	check(err)
 	go func() { check(auth.Run(ctx)) }() // loads or makes the signing keys
 	return auth
@@ -108,18 +129,17 @@ func startOrders(keys verifier.KeySource) *httptest.Server {
 	})))
 }
 
-// reference is what the client shop gets at the token endpoint.
-func reference(auth *issuer.Issuer, secret string) string {
-	r := httptest.NewRequest(http.MethodPost, authURL+"/oauth2/token", strings.NewReader("grant_type=client_credentials"))
+// post is what the client shop sends to the issuer.
+func post(auth *issuer.Issuer, path, secret, form string) []byte {
+	r := httptest.NewRequest(http.MethodPost, authURL+path, strings.NewReader(form))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	r.SetBasicAuth("shop", secret)
 	w := httptest.NewRecorder()
 	auth.Handler().ServeHTTP(w, r)
-	var answer struct {
-		AccessToken string `json:"access_token"`
+	if w.Code != http.StatusOK {
+		log.Fatal(path, " ", w.Code, " ", w.Body)
 	}
-	check(json.NewDecoder(w.Body).Decode(&answer))
-	return answer.AccessToken
+	return w.Body.Bytes()
 }
 
 // get asks as a third party would.
