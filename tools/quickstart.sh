@@ -47,10 +47,15 @@ expect '"orders-api"'
 expect '"service": "billing"'
 expect '"billing-api"'
 expect '"code":"invalid_token"' # the jti presented as a reference
+expect 'revoked token'
+tail -n 1 "$tmp/answers" | grep -q '"status":401' || fail "the revoked reference was not refused"
 refuse 'eyJ'                    # a JWT, anywhere in what the client saw
 echo "quickstart: $(block call)"
 bash -c "$(block call)" > "$tmp/answers" 2>&1 || fail "the call failed"
 expect 'orders-api'
+echo "quickstart: $(block revoke)"
+bash -c "$(block revoke)" > "$tmp/answers" 2>&1 || fail "the revocation failed"
+expect 'revoked all of client demo-shop'
 stop
 
 echo "quickstart: check"
@@ -62,6 +67,8 @@ sed -n '/^  REFERENCE=/,/^$/s/^  //p' "$tmp/local.log" > "$tmp/paste"
 bash -euo pipefail "$tmp/paste" > "$tmp/answers" 2>&1 || fail "a pasted line failed"
 expect '"orders-api"'
 expect '"billing-api"'
+expect 'revoked token'
+tail -n 1 "$tmp/answers" | grep -q '"status":401' || fail "the revoked reference was not refused"
 refuse 'eyJ'
 stop
 echo "quickstart: the README's commands work"
