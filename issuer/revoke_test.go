@@ -363,6 +363,29 @@ func TestWaitingRevocationsAreBounded(t *testing.T) {
 	}
 }
 
+// askedHow notes how fresh the answers had to be.
+type askedHow struct {
+	Grants
+	fresh []exchange.Freshness
+}
+
+func (a *askedHow) Swap(ctx context.Context, raw string, f exchange.Freshness) (exchange.Pass, exchange.Source, error) {
+	a.fresh = append(a.fresh, f)
+	return a.Grants.Swap(ctx, raw, f)
+}
+
+// What an edge remembers of a token says nothing here: a token that is remembered as unknown may have come to life.
+func TestTheLookAsksTheStore(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	asked := &askedHow{Grants: k.grants}
+	k.grants = asked
+	wantRevoked(t, "a token", k.postRevoke(t, revocationOf(k.token(t, shop()).AccessToken), nil))
+	if !cmp.Equal(asked.fresh, []exchange.Freshness{exchange.Strict}) {
+		t.Errorf("looked at with %v, want one strict look", asked.fresh)
+	}
+}
+
 // Who waits has a place, and gives it back whatever the answer.
 func TestPlacesAreGivenBack(t *testing.T) {
 	t.Parallel()
