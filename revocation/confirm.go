@@ -72,7 +72,7 @@ func (f *Follower) ask(ctx context.Context, w *Watch) error {
 	var m Mark
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		w.cutGone()
+		w.cut(Revoked)
 	case errors.Is(err, store.ErrCorrupt): // this record alone; its watch stays in doubt
 	case err != nil:
 		return err
@@ -88,12 +88,4 @@ func (w *Watch) doubtful() bool {
 	defer w.shard.mu.Unlock()
 	_, doubtful := w.shard.doubtful[w]
 	return doubtful
-}
-
-// cutGone ends a watch whose record is no longer there. It is called with shard.mu held.
-func (w *Watch) cutGone() {
-	w.review()
-	if _, watched := w.shard.watches[w]; watched {
-		w.cut(Revoked)
-	}
 }
