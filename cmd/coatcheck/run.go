@@ -21,6 +21,7 @@ type runFlags struct {
 	file     string
 	role     string
 	profiles bool
+	decided  bool
 }
 
 func newRun() *cobra.Command {
@@ -42,6 +43,8 @@ listener says what is missing, and until then the edge answers 503 with Retry-Af
 	roleFlag(cmd, &f.role)
 	cmd.Flags().BoolVar(&f.profiles, "unsafe-expose-pprof-on-metrics", false,
 		"serve /debug/pprof on the metrics listener, which must be on loopback: heap profiles hold live secrets")
+	cmd.Flags().BoolVar(&f.decided, "unsafe-expose-decisions", false,
+		"say in answers and in the log which route, audience and jti a request has, and when it was decided; listen.gateway must be on loopback")
 	cmd.RunE = action(func(cmd *cobra.Command, _ []string) error {
 		return run(cmd.Context(), f, cmd.ErrOrStderr())
 	})
@@ -55,9 +58,8 @@ func run(ctx context.Context, f runFlags, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if f.profiles && !loopback(loaded.Listen.Metrics) {
-		return &exitError{exitUsage, fmt.Errorf(
-			"--unsafe-expose-pprof-on-metrics: listen.metrics is %q, not on loopback; set it to 127.0.0.1:PORT", loaded.Listen.Metrics)}
+	if err := f.expose(loaded); err != nil {
+		return err
 	}
 	log, sink, err := newLogger(stderr, loaded.Telemetry)
 	if err != nil {
@@ -80,6 +82,23 @@ func run(ctx context.Context, f runFlags, stderr io.Writer) error {
 	}
 	defer sink.Start(ctx)()
 	return p.Run(ctx, services)
+}
+
+// expose switches on what the unsafe flags ask for, on loopback only.
+func (f runFlags) expose(l *configs.Loaded) error {
+	if f.profiles && !loopback(l.Listen.Metrics) {
+		return &exitError{exitUsage, fmt.Errorf(
+			"--unsafe-expose-pprof-on-metrics: listen.metrics is %q, not on loopback; set it to 127.0.0.1:PORT", l.Listen.Metrics)}
+	}
+	if !f.decided || l.Gateway == nil {
+		return nil
+	}
+	if !loopback(l.Listen.Gateway) {
+		return &exitError{exitUsage, fmt.Errorf(
+			"--unsafe-expose-decisions: listen.gateway is %q, not on loopback; set it to 127.0.0.1:PORT", l.Listen.Gateway)}
+	}
+	l.Gateway.ExposeDecisionForDevelopment = true
+	return nil
 }
 
 // start wires the process, with telemetry.
