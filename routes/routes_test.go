@@ -140,6 +140,7 @@ func TestNewNamesEveryFault(t *testing.T) {
 		"has no upstream":                  func(r *Route) { r.Upstream = "" },
 		"has no audience":                  func(r *Route) { r.Audience = "" },
 		"is public and has the audience a": func(r *Route) { r.Public = true },
+		"drop one; where no reference is":  func(r *Route) { r.Public, r.Audience, r.Strict = true, "", true },
 		"scopes without an audience":       func(r *Route) { r.Public, r.Audience, r.Scopes = true, "", []string{"s"} },
 		`scope "a b"`:                      func(r *Route) { r.Scopes = []string{"a b"} },
 		`strip_prefix "/o"`:                func(r *Route) { r.StripPrefix = "/o" },
