@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,6 +35,7 @@ func TestCanary(t *testing.T) {
 
 	c := newCanary(t, lab, client)
 	c.traffic(1_000)
+	c.revocations(issuer)
 	hay := map[string]string{"what the client received": c.received.String()}
 	for i, addr := range ops {
 		hay["metrics of "+[]string{"issuer", "edge"}[i]] = client.Do("GET", "http://"+addr+"/metrics", nil, "").Body
@@ -49,6 +51,7 @@ func TestCanary(t *testing.T) {
 		hay["log of the "+name] = p.Stderr.String() + p.Stdout.String()
 	}
 	hay["traces"] = collector.all()
+	hay["the issuer's journal"] = read(t, lab.Journal("issuer-1"))
 
 	for _, name := range slices.Sorted(maps.Keys(hay)) {
 		if len(hay[name]) < 20 {
@@ -160,6 +163,26 @@ func (c *canary) wrongSecret(r string) {
 	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	a := c.client.Do("POST", c.lab.Issuer()+"/oauth2/token", form,
 		"grant_type=client_credentials&client_id="+c.lab.Client+"&client_secret="+r+"&scope="+r)
+	fmt.Fprintf(&c.received, "%d %v\n%s\n", a.Status, a.Header, a.Body)
+}
+
+// revocations end grants in each way in which somebody may write down what he should not.
+func (c *canary) revocations(issuer *processtest.Process) {
+	c.t.Helper()
+	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	for _, token := range []string{c.references[1], c.references[2] + "x", c.lab.Orders.Last(c.t).JWT()} {
+		a := c.client.Do("POST", c.lab.Issuer()+"/oauth2/revoke", form, url.Values{"token": {token}, "client_id": {c.lab.Client}, "client_secret": {c.lab.Secret}}.Encode())
+		fmt.Fprintf(&c.received, "%d %v\n%s\n", a.Status, a.Header, a.Body)
+	}
+	for _, order := range []map[string]any{
+		{"subject": "client:" + c.lab.Client, "dry_run": true, "reason": "canary"},
+		{"subject": "client:" + c.lab.Client, "reason": "canary"},
+		{"jti": c.references[3]}, // where it does not belong
+	} {
+		a := c.lab.Admin(c.client, issuer, "POST", "/v1/revocations", order)
+		fmt.Fprintf(&c.received, "%d %v\n%s\n", a.Status, a.Header, a.Body)
+	}
+	a := c.lab.Admin(c.client, issuer, "GET", "/v1/tokens?subject="+url.QueryEscape("client:"+c.lab.Client), nil)
 	fmt.Fprintf(&c.received, "%d %v\n%s\n", a.Status, a.Header, a.Body)
 }
 

@@ -61,11 +61,14 @@ func TestDevLinesWorkWhenPasted(t *testing.T) {
 	out := string(got)
 	for _, want := range []string{
 		`"service": "orders"`, `"orders-api"`, `"service": "billing"`, `"billing-api"`, `"jti": "`, `"tenant": "demo"`,
-		`invalid_token`, "1  The client sent", "2  The edge decided", `3  The service "orders" got a JWT instead`,
+		"revoked token ", "from now on no edge lets it through", `invalid_token`, "1  The client sent", "2  The edge decided", `3  The service "orders" got a JWT instead`,
 	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the pasted lines do not show %q", want)
 		}
+	}
+	if last := out[strings.LastIndex(strings.TrimSpace(out), "\n")+1:]; !strings.Contains(last, `"status":401`) {
+		t.Errorf("the call after the revocation ended in %q, want a 401", last)
 	}
 	reference := regexp.MustCompile(`(?m)^cck_[0-9A-Za-z]{65}$`).FindString(out)
 	if reference == "" {

@@ -174,3 +174,26 @@ func TestAdminOnAUnixSocket(t *testing.T) {
 		issuer.Kill() // it leaves the socket behind
 	}
 }
+
+// TestTokenRevokeSaysThatItWaits, on standard error, when the lease is long.
+func TestTokenRevokeSaysThatItWaits(t *testing.T) {
+	t.Parallel()
+	client := processtest.NewClient(t)
+	lab := processtest.New(t, processtest.Options{Lease: "1500ms"})
+	issuer, _ := lab.Up(client)
+	stdout, stderr, code := operate(t, lab, issuer, "revoke", "--client", "nobody", "-o", "json")
+	if code != exitNo || !strings.Contains(stderr, "waiting") || strings.Contains(stdout, "waiting") {
+		t.Errorf("revoke with a lease of 1.5s ended with %d, want 2, and a line on standard error:\n%s%s", code, stdout, stderr)
+	}
+}
+
+// TestEdgeNames are what the store takes, whatever the host is called.
+func TestEdgeNames(t *testing.T) {
+	t.Parallel()
+	for listen, port := range map[string]string{":8080": "8080", "127.0.0.1:65535": "65535", "[::1]:1": "1"} {
+		name := edgeName(listen)
+		if len(name) > 64 || !strings.HasSuffix(name, "-"+port) || strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" {
+			t.Errorf("edgeName(%q) = %q, want at most 64 of A-Z a-z 0-9 - _ that end in -%s", listen, name, port)
+		}
+	}
+}

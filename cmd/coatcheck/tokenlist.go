@@ -130,17 +130,18 @@ func (l grantList) text() string {
 	if len(l.Tokens) == 0 {
 		return "no live grant\n"
 	}
-	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "JTI\tCLIENT\tISSUED\tEXPIRES IN\tSUBJECT HANDLE")
+	rows := []string{"JTI\tCLIENT\tISSUED\tEXPIRES IN\tSUBJECT HANDLE\n"}
 	for _, g := range l.Tokens {
 		issued := ""
 		if g.IssuedAt != nil {
 			issued = g.IssuedAt.UTC().Format(time.RFC3339)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", g.JTI, cmp.Or(g.Client, g.ClientHandle), issued, time.Until(g.expires()).Round(time.Second), g.Subject)
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s\n", g.JTI, cmp.Or(g.Client, g.ClientHandle), issued, time.Until(g.expires()).Round(time.Second), g.Subject))
 	}
-	_ = w.Flush() // into a string
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	_, _ = io.WriteString(w, strings.Join(rows, "")) // into a string
+	_ = w.Flush()
 	if l.More {
 		b.WriteString("there are more; say --limit\n")
 	}
