@@ -143,3 +143,26 @@ func TestRedisDamagedState(t *testing.T) {
 		}
 	}
 }
+
+// TestRedisBatchStopsAtTheFirstThatFails: Redis runs the rest of a pipeline all the same.
+func TestRedisBatchStopsAtTheFirstThatFails(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := opened(t, server)
+	enrol(t, s)
+	r := put(t, s)
+	batch := append(append(number(1, store.KindToken, newName()), number(2, store.KindClient, "c")...), number(3, store.KindToken, r.JTI)...)
+	server.Do("RENAME", "coatcheck:{0}:floors", "aside")
+	server.Do("SET", "coatcheck:{0}:floors", "x") // tokens have nothing to do with it
+	got, err := s.Revoke(t.Context(), 0, author, "", batch, 0)
+	if !errors.Is(err, store.ErrUnavailable) || got.Done != 1 {
+		t.Errorf("revoke: got %+v, %v, want the first alone done", got, err)
+	}
+	if now, err := s.Shard(t.Context(), 0, author.Issuer); err != nil || now.Done != 1 {
+		t.Errorf("shard: got %+v, %v, want 1 done", now, err)
+	}
+	server.Do("RENAME", "aside", "coatcheck:{0}:floors")
+	if got, err := s.Revoke(t.Context(), 0, author, "", batch, 0); err != nil || got.Done != 3 || !got.Found[2] {
+		t.Errorf("revoke again: got %+v, %v, want all done", got, err)
+	}
+}

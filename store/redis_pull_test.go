@@ -195,3 +195,26 @@ func TestRedisHostilePulls(t *testing.T) {
 		}
 	}
 }
+
+// TestRedisFlushesWhoIsTooFarBehind: 100,000 entries are read page by page, one more is not.
+func TestRedisFlushesWhoIsTooFarBehind(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := opened(t, server)
+	from := s.Pull(t.Context(), make([]store.Position, 1), "")[0].At
+	const write = `for i = 1, tonumber(ARGV[3]) do
+		redis.call('XADD', KEYS[1], string.format('%.0f-0', ARGV[1] + i), 'e', (i == 1 and ARGV[2] or i - 1) .. ' ' .. i .. ' client c 4102444800')
+	end
+	redis.call('HSET', KEYS[2], 'seq', string.format('%.0f', ARGV[1] + ARGV[3]), 'id', ARGV[3])`
+	for _, row := range []struct {
+		behind string
+		flush  bool
+	}{{"100000", false}, {"100001", true}} {
+		server.Do("DEL", "coatcheck:{0}:log")
+		server.Do("EVAL", write, "2", "coatcheck:{0}:log", "coatcheck:{0}:head", fmt.Sprint(from.Seq), from.ID, row.behind)
+		p := s.Pull(t.Context(), []store.Position{from}, "")[0]
+		if p.Err != nil || p.Flush != row.flush || p.More == row.flush || (len(p.Entries) == 1000) == row.flush {
+			t.Errorf("%s behind: got %d entries, flush %v, more %v, %v; want flush %v", row.behind, len(p.Entries), p.Flush, p.More, p.Err, row.flush)
+		}
+	}
+}

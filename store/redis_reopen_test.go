@@ -158,6 +158,13 @@ func TestRedisWaitsForReplicas(t *testing.T) {
 	if got, err := revoke(1, testTimeout); err != nil || got.Replicas < 1 {
 		t.Errorf("with a replica: got %+v, %v, want it confirmed", got, err)
 	}
+	// Once the replica has told that it has all, only the connection that writes knows that there is more.
+	storetest.Eventually(t, recovery, "the replica to have acknowledged all", func() bool {
+		info := server.Do("INFO", "replication").(string)
+		_, offset, _ := strings.Cut(info, "master_repl_offset:")
+		offset, _, _ = strings.Cut(offset, "\r\n")
+		return strings.Contains(info, "offset="+offset+",")
+	})
 	replica.Pause()
 	for range 3 { // the first writes, the others find it done
 		got, err := revoke(2, 2*time.Second)
