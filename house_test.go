@@ -40,6 +40,7 @@ var arrows = map[string][]string{
 	"cmd/coatcheck": {"*"},
 	// kits for tests
 	"store/storetest":           {"store"},
+	"exchange/exchangetest":     {"exchange", "revocation", "verifier", "store", "store/storetest"},
 	"cmd/coatcheck/processtest": {"store/storetest"},
 }
 

@@ -1,3 +1,5 @@
+// Package revocation_test measures how soon a revocation has reached every edge, and what it costs to be told. The edges
+// are the shipped follower, exchange and store over connections of their own to a real redis-server.
 package revocation_test
 
 import (
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/exchange/exchangetest"
 	"github.com/coatcheck/coatcheck/revocation"
 )
 
@@ -38,7 +41,7 @@ func TestFigures(t *testing.T) {
 			t.Fatalf("-edges %s: want numbers and commas", *counts)
 		}
 		t.Run(text+" edges", func(t *testing.T) {
-			s := newSystem(t, edges, lease)
+			s := newSystem(t, edges)
 			for _, kind := range []struct {
 				name  string
 				edges []swapper
@@ -48,6 +51,33 @@ func TestFigures(t *testing.T) {
 			}
 		})
 	}
+}
+
+// system is a deployment with edges.
+type system struct {
+	*exchangetest.System
+
+	t      *testing.T
+	issuer *exchangetest.Issuer
+	edges  []*exchangetest.Edge
+}
+
+func newSystem(t *testing.T, edges int) *system {
+	t.Helper()
+	s := &system{t: t}
+	s.System, s.issuer = exchangetest.New(t, exchangetest.Options{Lease: lease})
+	for range edges {
+		s.edges = append(s.edges, s.StartEdge(nil))
+	}
+	return s
+}
+
+// cached issues a grant that is in the cache of every edge.
+func (s *system) cached() *exchangetest.Grant {
+	s.t.Helper()
+	g := s.issuer.Issue("shop")
+	s.Cached(g, s.edges...)
+	return g
 }
 
 // swapper is an edge, or what it is compared with.
@@ -61,7 +91,8 @@ func (s *system) spread(name string, all []swapper) {
 	s.t.Helper()
 	var last, answered []time.Duration
 	for range *rounds {
-		raw, jti := s.issue("shop")
+		g := s.cached()
+		raw, jti := g.Reference(), g.JTI()
 		for _, x := range all {
 			_, _, _ = x.Swap(s.t.Context(), raw, exchange.Leased) // what it is compared with has a cache of its own
 		}
@@ -71,7 +102,7 @@ func (s *system) spread(name string, all []swapper) {
 		for i, x := range all {
 			wait.Go(func() { refused[i] = s.untilRefused(x, raw, began) })
 		}
-		if _, err := s.revoker.Revoke(s.t.Context(), revocation.Revocation{Kind: revocation.Token, Name: jti, Until: began.Add(time.Hour).Truncate(time.Second)}); err != nil {
+		if _, err := s.issuer.Revoke(s.t.Context(), revocation.Revocation{Kind: revocation.Token, Name: jti, Until: began.Add(time.Hour).Truncate(time.Second)}); err != nil {
 			s.t.Fatalf("revoke: %v", err)
 		}
 		answered = append(answered, time.Since(began))
@@ -92,14 +123,14 @@ func (s *system) spread(name string, all []swapper) {
 func (s *system) untilRefused(x swapper, raw string, began time.Time) time.Duration {
 	tick := time.NewTicker(500 * time.Microsecond)
 	defer tick.Stop()
-	for time.Since(began) < patience {
+	for time.Since(began) < exchangetest.Patience {
 		if _, _, err := x.Swap(s.t.Context(), raw, exchange.Leased); errors.Is(err, exchange.ErrInactive) {
 			return time.Since(began)
 		}
 		<-tick.C
 	}
-	s.t.Errorf("still not refused after %v", patience)
-	return patience
+	s.t.Errorf("still not refused after %v", exchangetest.Patience)
+	return exchangetest.Patience
 }
 
 // atRest asks hot tokens on every edge, ten times in each lease, and counts what Redis is asked and what it costs.
@@ -107,10 +138,9 @@ func (s *system) atRest(name string, all []swapper) {
 	s.t.Helper()
 	var tokens []string
 	for range *hot {
-		raw, _ := s.issue("shop")
-		tokens = append(tokens, raw)
+		tokens = append(tokens, s.cached().Reference())
 	}
-	s.redis.ResetCommands()
+	s.Redis.ResetCommands()
 	before, redisBefore := cpu(s.t), s.redisCPU()
 	began := time.Now()
 	tick := time.NewTicker(lease / 10)
@@ -127,7 +157,7 @@ func (s *system) atRest(name string, all []swapper) {
 	}
 	took := time.Since(began)
 	per := func(n float64) float64 { return n / took.Seconds() / float64(len(all)) }
-	asked := s.redis.Commands()
+	asked := s.Redis.Commands()
 	s.t.Logf("%d edges with %d hot tokens, %s: %.1f scripts a second and edge; edge CPU %.2f ms/s, Redis CPU %.2f ms/s for each edge", len(all), *hot, name,
 		per(float64(asked["evalsha_ro"]+asked["evalsha"])), per(ms(cpu(s.t)-before)), per(ms(s.redisCPU()-redisBefore)))
 }
@@ -150,7 +180,7 @@ type ttlCache struct {
 func (s *system) ttlCaches() []swapper {
 	var all []swapper
 	for _, x := range s.edges {
-		all = append(all, &ttlCache{store: x, until: map[string]time.Time{}})
+		all = append(all, &ttlCache{store: x.Exchange, until: map[string]time.Time{}})
 	}
 	return all
 }
@@ -193,7 +223,7 @@ func cpu(t *testing.T) time.Duration {
 func (s *system) redisCPU() time.Duration {
 	s.t.Helper()
 	var total float64
-	text, _ := s.redis.Do("INFO", "cpu").(string)
+	text, _ := s.Redis.Do("INFO", "cpu").(string)
 	for line := range strings.Lines(text) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		if name == "used_cpu_sys" || name == "used_cpu_user" {
