@@ -12,11 +12,11 @@ import (
 	"github.com/coatcheck/coatcheck/verifier"
 )
 
-// presented is what is known of a token that a client wants to end. The zero value is one that is not alive: unknown,
-// malformed, forged, expired or revoked, and nobody outside learns which.
+// presented is what is known of a token that a client wants to end. The zero value is one that ends nothing: malformed,
+// forged, expired, and nobody outside learns which.
 type presented struct {
 	jti     string
-	client  string
+	client  string // empty: nobody knows any more, so whoever has it may end it
 	expires time.Time
 }
 
@@ -30,10 +30,28 @@ func (i *Issuer) present(ctx context.Context, raw string) (presented, *refusal) 
 		g := pass.Grant()
 		return presented{g.JTI(), g.ClientID(), g.ExpiresAt()}, nil
 	}
+	if unknown(err) {
+		return i.presentUnknown(raw), nil
+	}
 	if dead(err) {
 		return presented{}, nil
 	}
 	return presented{}, unavailableNow("the token cannot be looked at now: take it for alive, and ask again", err)
+}
+
+// presentUnknown is a reference of ours, young enough to be alive, that the store does not have. It is revoked like any
+// other: the store may have lost it, and get it back from a copy that was made before, and then the journal has to know.
+func (i *Issuer) presentUnknown(raw string) presented {
+	jti, err := exchange.JTIOf(raw)
+	if err != nil {
+		return presented{} // not reached: its tag was right
+	}
+	return presented{jti: jti, expires: time.Now().Add(i.register.longest)}
+}
+
+func unknown(err error) bool {
+	r, ok := errors.AsType[*exchange.Refusal](err)
+	return ok && r.Reason == exchange.ReasonUnknown
 }
 
 // dead reports whether a refusal of the swap is certain that the token ends nothing. A record that does not open is not:
@@ -44,8 +62,7 @@ func dead(err error) bool {
 		return false
 	}
 	switch r.Reason {
-	case exchange.ReasonMalformed, exchange.ReasonForged, exchange.ReasonStale, exchange.ReasonUnknown,
-		exchange.ReasonExpired, exchange.ReasonKeyRevoked:
+	case exchange.ReasonMalformed, exchange.ReasonForged, exchange.ReasonStale, exchange.ReasonExpired, exchange.ReasonKeyRevoked:
 		return true
 	}
 	return false

@@ -111,7 +111,7 @@ func (i *Issuer) revoke(ctx context.Context, req revokeRequest, e *event) *refus
 		return no
 	}
 	e.jti = p.jti
-	if p.jti != "" && p.client != c.id {
+	if p.client != "" && p.client != c.id {
 		return refuse(anotherClients, "the token was issued to another client")
 	}
 	select {
