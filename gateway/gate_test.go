@@ -146,8 +146,8 @@ func TestRevokedWhileQueuedForAConnection(t *testing.T) {
 	}
 }
 
-// An upstream that drops an idle connection makes net/http try again on another: that takes another decision.
-func TestRevokedBeforeTheTransportTriesAgain(t *testing.T) {
+// H16: an upstream that drops an idle connection makes net/http try again on another: that takes another decision.
+func TestH16_RevokedBeforeTheTransportTriesAgain(t *testing.T) {
 	t.Parallel()
 	for _, revoked := range []bool{false, true} {
 		drops := newDropper(t)
