@@ -36,7 +36,15 @@ func (i *Issuer) names() (names, *fault) {
 			detail: "The key ring is not there yet; /readyz of this issuer says why. Ask again.",
 		}
 	}
-	return names{r, max(r.life, i.register.longest), i.listing}, nil
+	return names{r, i.longest(), i.listing}, nil
+}
+
+// longest is the life of the longest-lived token that any issuer may have signed, as far as is known here.
+func (i *Issuer) longest() time.Duration {
+	if r := i.keeper.kept.Load().ring; r != nil {
+		return max(r.life, i.register.longest)
+	}
+	return i.register.longest
 }
 
 func (n names) client(id string) string { return n.handle("client", id) }

@@ -46,7 +46,7 @@ func (i *Issuer) presentUnknown(raw string) presented {
 	if err != nil {
 		return presented{} // not reached: its tag was right
 	}
-	return presented{jti: jti, expires: time.Now().Add(i.register.longest)}
+	return presented{jti: jti, expires: time.Now().Add(i.longest())}
 }
 
 func unknown(err error) bool {

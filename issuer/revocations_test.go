@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -266,6 +267,22 @@ func TestBulkRevocationsAreKeptForTheLongestLife(t *testing.T) {
 		if least := before.Add(life).Add(keepLonger - time.Second); got.Before(least) || got.After(least.Add(time.Minute)) {
 			t.Errorf("%s life: kept until %v, want %v or little more", name, got, least)
 		}
+	}
+}
+
+// An operator who hangs up has asked all the same.
+func TestOperatorsMayHangUp(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	token := k.token(t, shop()).AccessToken
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/revocations", strings.NewReader(`{"client":"shop"}`))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	operation(k.postRevocation).ServeHTTP(w, r)
+	if w.Code != http.StatusOK || k.lives(t, token) {
+		t.Errorf("%d %s, lives %v", w.Code, w.Body, k.lives(t, token))
 	}
 }
 
