@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -45,8 +46,10 @@ type RevokerConfig struct {
 	// Missing is how long a closed shard waits for the other issuers before it is opened without them, which ends
 	// every grant issued before; default 30 s.
 	Missing time.Duration
-	Logger  *slog.Logger         // nil: discards
-	Meter   metric.MeterProvider // nil: none
+	// Jitter is a random part of d, so that issuers do not all ask again at once; nil: math/rand. A simulation gives its own.
+	Jitter func(d time.Duration) time.Duration
+	Logger *slog.Logger         // nil: discards
+	Meter  metric.MeterProvider // nil: none
 }
 
 // Receipt says what a revocation did. It has been in force on every edge from the moment that it was returned.
@@ -110,6 +113,9 @@ func (c *RevokerConfig) complete() error {
 	}
 	if c.Missing < 0 || c.Replicas < 0 {
 		return errors.New("Missing and Replicas are not negative")
+	}
+	if c.Jitter == nil {
+		c.Jitter = rand.N[time.Duration]
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

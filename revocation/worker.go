@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -66,7 +65,7 @@ func (w *worker) run(ctx context.Context) {
 		pause, err := w.turn(ctx)
 		if err != nil {
 			w.fails(ctx, err)
-			pause = retryAfter(failures, err)
+			pause = w.retryAfter(failures, err)
 			failures++
 		} else {
 			failures = 0
@@ -76,12 +75,12 @@ func (w *worker) run(ctx context.Context) {
 }
 
 // retryAfter is at once when the shard has just been closed, or has changed under our hands: looking again tells more.
-func retryAfter(failures int, err error) time.Duration {
+func (w *worker) retryAfter(failures int, err error) time.Duration {
 	if failures == 0 && (errors.Is(err, store.ErrClosed) || errors.Is(err, store.ErrConflict)) {
 		return 0
 	}
 	pause := min(firstPause<<min(failures, 10), lookEvery)
-	return pause/2 + rand.N(pause/2)
+	return pause/2 + w.r.config.Jitter(pause/2)
 }
 
 func rest(ctx context.Context, pause time.Duration) {
