@@ -106,6 +106,7 @@ func (c RedisConfig) options() *redis.Options {
 		ContextTimeoutEnabled: true, // by default, deadlines are ignored
 		// CLIENT SETINFO on connecting is what put answers out of order in CVE-2025-29923.
 		DisableIdentity:          true,
+		PipelinePoolSize:         -1, // none: our pipelines have connections of their own
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		// go-redis goes on when Redis refuses its greeting for want of a password, and Redis then cuts the
 		// connection over our first long command: ask for the reason while it can still be given.
@@ -125,6 +126,7 @@ func (c RedisConfig) options() *redis.Options {
 	return o
 }
 
+// pullOptions are for one connection.
 func (c RedisConfig) pullOptions() *redis.Options {
 	o := c.options()
 	o.PoolSize = 1

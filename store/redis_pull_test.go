@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -48,24 +50,21 @@ func TestRedisPullHasItsOwnConnection(t *testing.T) {
 	s := opened(t, server)
 	enrol(t, s)
 	ctx, cancel := context.WithCancel(t.Context())
-	waits := make(chan struct{})
-	const all = 200 // more than the pool has
-	for range all {
-		go func() {
-			_, _ = s.Revoke(ctx, 0, author, "", number(1, store.KindClient, "c"), 1) // waits for a replica that there is not
-			waits <- struct{}{}
-		}()
+	pool := 10 * runtime.GOMAXPROCS(0) // go-redis' default
+	var all sync.WaitGroup
+	for range 2 * pool {
+		all.Go(func() { _, _ = s.Revoke(ctx, 0, author, "", number(1, store.KindClient, "c"), 1) }) // waits for a replica that there is not
 	}
+	t.Cleanup(all.Wait)
+	t.Cleanup(cancel)
 	storetest.Eventually(t, recovery, "the pool to be used up", func() bool {
-		_, err := s.Take(withTimeout(t, 100*time.Millisecond), newName())
-		return errors.Is(err, context.DeadlineExceeded)
+		return strings.Contains(server.Do("INFO", "clients").(string), fmt.Sprintf("blocked_clients:%d\r\n", pool))
 	})
-	if p := s.Pull(t.Context(), make([]store.Position, 1), "")[0]; p.Err != nil {
-		t.Errorf("pull: %v", p.Err)
+	if _, err := s.Take(withTimeout(t, 100*time.Millisecond), newName()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("take: got %v, want it to wait in vain", err)
 	}
-	cancel()
-	for range all {
-		<-waits
+	if p := s.Pull(withTimeout(t, testTimeout/4), make([]store.Position, 1), "")[0]; p.Err != nil {
+		t.Errorf("pull: %v", p.Err)
 	}
 }
 
