@@ -6,7 +6,7 @@ import (
 )
 
 // watchAfter is when a request that is still going is watched, as a stream is from its beginning: from then on it ends
-// with its grant. A request that is shorter pays nothing for it, and ends within a second of a revocation by itself.
+// with its grant. A shorter request pays nothing for it, and is over a second after a revocation at the latest.
 const watchAfter = time.Second
 
 // publicStream is how long a stream on a public route may last; others last as long as their grant.
@@ -22,7 +22,7 @@ type term struct {
 	over    bool      // the visit has ended
 }
 
-// begin bounds the visit by the request's deadline.
+// beginTerm bounds the visit by the request's deadline.
 func (v *visit) beginTerm(within time.Duration) {
 	t := &v.term
 	t.mu.Lock()
