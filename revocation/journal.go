@@ -21,7 +21,7 @@ const (
 	afterlife = time.Minute
 )
 
-// ErrJournal: the journal takes nothing more. It comes with the reason and what to do.
+// ErrJournal says that the journal takes nothing more. It comes with the reason and what to do.
 var ErrJournal = errors.New("revocation: journal takes nothing more")
 
 // Journal is an issuer's own record of what it was asked to revoke, on a disk of its own: fsynced before the store hears

@@ -1,6 +1,7 @@
 package revocation
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -113,6 +114,14 @@ func TestASnapshotWhoseGapTheJournalsClose(t *testing.T) {
 		b.revoke(token(three))
 		b.revoke(ends(Subject, "nobody", time.Now().Add(time.Hour)))
 		way.openings()
+		way.set(nil, func(_ context.Context, op string, shard int) error {
+			for _, jti := range []string{one, two, three} { // from the first moment
+				if op == "open" && way.ShardOf(jti) == shard {
+					lives(t, way.Memory, jti, false)
+				}
+			}
+			return nil
+		})
 		way.Restore(old)
 		within(t, 3*time.Second, func() error { return errors.Join(a.open(), b.open()) })
 		if got := way.openings(); len(got) != 2 || slices.Contains(got, true) {
@@ -173,6 +182,27 @@ func TestAnIssuerIsMissing(t *testing.T) {
 		lives(t, way.Memory, live, false)
 		a.revoke(token("works"))
 		a.logs("issuers_missing=b", "earlier grants have ended")
+	})
+}
+
+// TestRevokedWhileClosed counts once the shard is open.
+func TestRevokedWhileClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		way := &wire{Memory: store.NewMemory()}
+		a := start(t, way, newFragile(), "a", RevokerConfig{Missing: time.Second}, "b")
+		ready(t, a)
+		jti := issue(t, way.Memory)
+		way.Restart()
+		time.Sleep(lookEvery + time.Millisecond) // it has been seen
+		wants(t, "Ready while closed is nil", a.Ready() == nil, false)
+		begin := time.Now()
+		if r := a.revoke(token(jti)); r.Found != 1 || r.Seq[0] == 0 {
+			t.Errorf("receipt %+v, want it found, and a position", r)
+		}
+		if took := time.Since(begin); took < over(testLease) || took > patience {
+			t.Errorf("answered after %v", took)
+		}
 	})
 }
 
@@ -240,6 +270,15 @@ func TestTwoProcessesWithCopiesOfOneJournal(t *testing.T) {
 		one := start(t, way, disk.copy(), "a", RevokerConfig{})
 		two := start(t, way, disk.copy(), "a", RevokerConfig{})
 		ready(t, one, two)
+		if one.config.Journal.last < two.config.Journal.last {
+			one, two = two, one
+		}
+		// Before either has looked again: the shard has higher numbers than the second's, and takes it for done.
+		go func() { _, _ = one.Revoke(t.Context(), token("a")) }()
+		synctest.Wait()
+		jti := issue(t, way.Memory)
+		two.refused(token(jti))
+		lives(t, way.Memory, jti, true)
 		acked, refused := 0, 0
 		for range 20 {
 			for _, p := range []*process{one, two} {

@@ -17,8 +17,8 @@ import (
 	"go.opentelemetry.io/otel/metric"
 )
 
-// ErrNotDurable: the revocation is in the journal and will be made, but is not in force yet; whoever asked must assume
-// that the tokens work, and ask again. RFC 7009 §2.2.1: 503.
+// ErrNotDurable says that the revocation is not in force yet: whoever asked must assume that the tokens work, and ask
+// again. It is in the journal and will be made, unless ErrJournal comes with it. RFC 7009 §2.2.1: 503.
 var ErrNotDurable = errors.New("revocation: not in force yet")
 
 // Shards is what a Revoker needs of the store; each method is that of store.Redis.
@@ -112,7 +112,7 @@ func (c *RevokerConfig) complete() error {
 		return fmt.Errorf("lease of %v is not between 1ms and %v", c.Lease, longestLease)
 	}
 	if c.Missing < 0 || c.Replicas < 0 {
-		return errors.New("Missing and Replicas are not negative")
+		return errors.New("a time for the missing, and a number of replicas, are not negative")
 	}
 	if c.Jitter == nil {
 		c.Jitter = rand.N[time.Duration]

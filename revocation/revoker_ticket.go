@@ -50,6 +50,13 @@ func (t *ticket) settle(shard int, a answer) {
 	}
 }
 
+// foundOne counts a record that was found by a shard that is not open yet.
+func (t *ticket) foundOne() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.receipt.Found++
+}
+
 // known is what is known so far.
 func (t *ticket) known() (r Receipt, until time.Time, sleep time.Duration) {
 	t.mu.Lock()

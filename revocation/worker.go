@@ -32,6 +32,7 @@ type worker struct {
 	self      self
 	confirmed uint64 // everything in the journal up to here that concerns this shard is in it, and the replicas have it
 	done      uint64 // what the shard has said of that: when it says less, it has lost something
+	seq       uint64 // where the shard's log stood when it was last heard
 	closed    closing
 	lowering  lowering
 	leased    bool // the shard has had the configured lease
@@ -131,6 +132,7 @@ func (w *worker) look(ctx context.Context, s store.Shard) {
 	if s.Journal == w.self.journal && s.Done < w.done {
 		w.confirmed, w.done = s.Done, s.Done
 	}
+	w.seq = s.At.Seq
 	w.mu.Lock()
 	w.sleep = max(s.Sleep, w.r.config.Lease)
 	w.mu.Unlock()

@@ -16,7 +16,6 @@ func (w *worker) work(ctx context.Context, s store.Shard) error {
 	if again, err := w.tune(ctx, s); again || err != nil {
 		return err
 	}
-	w.settleBelow(w.confirmed, s.At.Seq, w.sleep) // what was brought in while the shard was closed
 	look := time.NewTimer(lookEvery)
 	defer look.Stop()
 	for {
@@ -97,7 +96,7 @@ func (w *worker) bring(ctx context.Context, fence string) error {
 		if len(batch) == 0 {
 			w.confirmed = looked
 			if fence == "" {
-				w.settleBelow(looked, 0, w.sleep) // what was dead already
+				w.settleBelow(looked)
 			}
 			return nil
 		}
@@ -128,6 +127,7 @@ func (w *worker) confirm(ctx context.Context, batch []store.Numbered, a store.Re
 		return // no answer
 	}
 	at := time.Now()
+	w.seq = a.At.Seq
 	for i, n := range batch {
 		if n.Number > a.Done {
 			break
@@ -136,9 +136,7 @@ func (w *worker) confirm(ctx context.Context, batch []store.Numbered, a store.Re
 		w.log.LogAttrs(ctx, slog.LevelInfo, "revoked", slog.String("kind", string(n.Kind)), slog.String("name", n.Name),
 			slog.Uint64("number", n.Number), slog.Uint64("seq", a.At.Seq), slog.Bool("found", found))
 		w.confirmed = max(w.confirmed, n.Number)
-		if inForce {
-			w.settle(n.Number, answer{at: at, sleep: max(a.Sleep, w.r.config.Lease), seq: a.At.Seq, found: found})
-		}
+		w.settle(n.Number, answer{at: at, sleep: max(a.Sleep, w.r.config.Lease), seq: a.At.Seq, found: found}, inForce)
 	}
 	w.done = max(w.done, min(a.Done, w.confirmed))
 }
