@@ -15,13 +15,14 @@ import (
 // handLog answers a pull with what the test hands in. Its leases are as long as can be, so that one pull is enough.
 type handLog struct {
 	pages       chan []store.Entry
-	idle        chan struct{} // a pull waits for a page: the one before has been applied
+	applied     chan struct{} // the page handed in, or the first answer, has been applied
+	handed      bool          // an answer is being applied; of the goroutine that pulls
 	incarnation string
 	at          store.Position
 }
 
 func newHandLog() *handLog {
-	return &handLog{pages: make(chan []store.Entry), idle: make(chan struct{}, 1), incarnation: "first", at: store.Position{ID: "0"}}
+	return &handLog{pages: make(chan []store.Entry), applied: make(chan struct{}, 1), incarnation: "first", at: store.Position{ID: "0"}}
 }
 
 func (l *handLog) Shards() int { return 1 }
@@ -29,12 +30,16 @@ func (l *handLog) Shards() int { return 1 }
 func (l *handLog) Pull(ctx context.Context, after []store.Position, _ string) []store.Pulled {
 	p := store.Pulled{At: l.at, Lease: time.Minute, Incarnation: l.incarnation}
 	if after[0] == (store.Position{}) {
-		p.Flush = true
+		p.Flush, l.handed = true, true
 		return []store.Pulled{p}
 	}
-	l.idle <- struct{}{}
+	if l.handed {
+		l.handed = false
+		l.applied <- struct{}{} // who hands in takes one for each
+	}
 	select {
 	case p.Entries = <-l.pages:
+		l.handed = true
 		for i := range p.Entries {
 			l.at = store.Position{Seq: l.at.Seq + 1, ID: "id"}
 			p.Entries[i].Position = l.at
@@ -53,7 +58,7 @@ func (l *handLog) Take(context.Context, string) (store.Taken, error) {
 // hand hands in a page, and waits until it has been applied.
 func (l *handLog) hand(page []store.Entry) {
 	l.pages <- page
-	<-l.idle
+	<-l.applied
 }
 
 func strangers(n, from int) []store.Entry {
@@ -76,7 +81,7 @@ func leased(tb testing.TB) (*handLog, *revocation.Follower, *kept) {
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
 	tb.Cleanup(func() { cancel(); <-done })
-	<-l.idle
+	<-l.applied
 	k := &kept{f: f, n: names(f, 0, "one")}
 	if !f.Keep(&k.mark, store.Taken{Seq: 0, Incarnation: "first"}, &k.n) || !k.holds() {
 		tb.Fatal("an answer was not kept, or does not hold")
@@ -141,7 +146,7 @@ func BenchmarkHolds(b *testing.B) {
 		_, f, _ := leased(b)
 		b.ReportAllocs()
 		b.RunParallel(func(p *testing.PB) {
-			k := &kept{f: f, n: names(f, 0, "one")}
+			k := &kept{n: names(f, 0, "one")}
 			f.Keep(&k.mark, store.Taken{Incarnation: "first"}, &k.n)
 			now := time.Now()
 			for p.Next() {
@@ -157,7 +162,7 @@ func BenchmarkHolds(b *testing.B) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			miss := &kept{f: f, n: names(f, 0, "two")}
+			miss := &kept{n: names(f, 0, "two")}
 			for !stop.Load() {
 				f.Keep(&miss.mark, store.Taken{Incarnation: "first"}, &miss.n)
 			}
@@ -171,7 +176,7 @@ func BenchmarkHolds(b *testing.B) {
 	})
 	b.Run("after an entry", func(b *testing.B) {
 		_, f, _ := leased(b)
-		fresh := &kept{f: f, n: names(f, 0, "two")}
+		fresh := &kept{n: names(f, 0, "two")}
 		now := time.Now()
 		f.Keep(&fresh.mark, store.Taken{Incarnation: "first"}, &fresh.n)
 		b.ReportAllocs()
@@ -204,7 +209,7 @@ func BenchmarkApply(b *testing.B) {
 		b.Run(fmt.Sprintf("%d entries, %d streams", c.entries, c.streams), func(b *testing.B) {
 			l, f, _ := leased(b)
 			for i := range c.streams {
-				k := &kept{f: f, n: names(f, 0, fmt.Sprint(i))}
+				k := &kept{n: names(f, 0, fmt.Sprint(i))}
 				f.Keep(&k.mark, store.Taken{Seq: f.Since(0).Seq, Incarnation: "first"}, &k.n)
 				w := f.Watch("jti", k.n, &k.mark, time.Now().Add(time.Hour))
 				b.Cleanup(w.Stop)
