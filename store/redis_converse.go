@@ -48,7 +48,10 @@ func exchange(ctx context.Context, c piped, s script, asked []question, text boo
 		cmds[i] = s.queue(ctx, p, q, text && i == 0)
 	}
 	last(p)
-	_, _ = p.Exec(ctx) // the first error of all; each command has its own
+	_, err = p.Exec(ctx) // the first error of all; each command has its own
+	if err != nil && cmds[0].Err() == nil && cmds[0].Val() == nil {
+		return nil, -1, err // but for one: that Redis did not let the connection in is told only here
+	}
 	replies, missing = make([]reply, len(asked)), -1
 	for i, cmd := range cmds {
 		answer, err := cmd.StringSlice()
