@@ -43,7 +43,7 @@ func tap(t *testing.T) (to *url.URL, first <-chan struct{}, came <-chan string) 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = l.Close() })
-	begun, all := make(chan struct{}, 16), make(chan string, 16)
+	begun, all := make(chan struct{}, 1024), make(chan string, 1024)
 	go func() {
 		for {
 			c, err := l.Accept()
@@ -118,6 +118,39 @@ func TestRevokedWhileDialing(t *testing.T) {
 			t.Errorf("revoked by %s while dialing: upstream got %q, want nothing", kind, got)
 		}
 		h.logged(0, "deny", "unknown")
+	}
+}
+
+// Nothing is left to chance: of many such requests, each with its own race between a cancellation and a writer, none gets
+// a byte through.
+func TestRevokedWhileManyDial(t *testing.T) {
+	t.Parallel()
+	const many = 200
+	to, _, came := tap(t)
+	h := newHouseUnder(t, shortLease, 0, target(to))
+	g, slow := h.full(), newDoor(t)
+	h.edge.OnDial("orders", slow.pass)
+	var answers []*bufio.Reader
+	for range many {
+		_, r := h.begin(g.get("/orders/1"))
+		answers = append(answers, r)
+	}
+	for range many {
+		soon(t, slow.arrived)
+	}
+	h.revokeHeard(revocation.Token, g.jti, g)
+	slow.unlock()
+	written := 0
+	for _, r := range answers {
+		if a := h.read(r, "GET"); a.code() != "invalid_token" {
+			t.Errorf("%d %s, want invalid_token", a.status, a.body)
+		}
+		if soon(t, came) != "" {
+			written++
+		}
+	}
+	if written > 0 {
+		t.Errorf("%d of %d requests reached the upstream, want none", written, many)
 	}
 }
 
