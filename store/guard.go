@@ -22,7 +22,6 @@ type Backend interface {
 	// All are those of Redis and Memory; so are their errors.
 	Put(ctx context.Context, r Record, q Quota) error
 	Take(ctx context.Context, jti string) (Taken, error)
-	Delete(ctx context.Context, jti string) (bool, error)
 	State(ctx context.Context, name string) (version uint64, blob []byte, err error)
 	SwapState(ctx context.Context, name string, old uint64, blob []byte) error
 

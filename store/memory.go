@@ -114,21 +114,6 @@ func (m *Memory) Take(ctx context.Context, jti string) (taken Taken, err error) 
 	return taken, nil
 }
 
-// Delete removes a record, advances the shard's seq, and reports whether the record was there.
-func (m *Memory) Delete(ctx context.Context, jti string) (bool, error) {
-	if err := ready(ctx, checkName("jti", jti)); err != nil {
-		return false, fmt.Errorf("delete: %w", err)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.shards[m.ShardOf(jti)]
-	s.sweep(time.Now())
-	if s.head != nil {
-		s.head.at.Seq++
-	}
-	return s.end(jti, time.Now()), nil
-}
-
 // State reads a piece of sealed state. A state never written has version 0 and no blob.
 func (m *Memory) State(ctx context.Context, name string) (version uint64, blob []byte, err error) {
 	if err := ready(ctx, checkName("state", name)); err != nil {

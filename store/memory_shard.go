@@ -12,7 +12,7 @@ type memoryShard struct {
 	head    *head // nil: nobody has opened the shard since it was made or emptied
 	records map[string]grant
 	ledgers map[string]ledger // by client handle
-	ends    endings           // one for each record put, also for those deleted meanwhile
+	ends    endings           // one for each record put, also for those revoked meanwhile
 
 	floors   map[floor]uint64 // what was born before them is dead
 	before   int64            // so is what was issued before it; unix seconds

@@ -34,7 +34,7 @@ func (s *memoryShard) sweep(now time.Time) {
 			return
 		}
 		e := heap.Pop(&s.ends).(ending)
-		// Under this jti may live a later record, put after the one that ended was deleted.
+		// Under this jti may live a later record, put after the one that has ended.
 		if g, ok := s.records[e.jti]; ok && g.end <= now.Unix() {
 			delete(s.records, e.jti)
 		}

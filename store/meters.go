@@ -17,7 +17,6 @@ type command string
 const (
 	commandPut       command = "put"
 	commandTake      command = "take"
-	commandDelete    command = "delete"
 	commandState     command = "state"
 	commandSwapState command = "swap_state"
 	commandCheck     command = "check"
@@ -35,7 +34,7 @@ const (
 
 func commands() []command {
 	return []command{
-		commandPut, commandTake, commandDelete, commandState, commandSwapState, commandCheck, commandPull, commandRevoke, commandShard,
+		commandPut, commandTake, commandState, commandSwapState, commandCheck, commandPull, commandRevoke, commandShard,
 		commandEnrol, commandVote, commandOpen, commandSetLease, commandList, commandInspect, commandSeen,
 	}
 }

@@ -4,7 +4,7 @@ import "time"
 
 // Quota bounds what one client may hold at a time. A zero field means no bound; a negative one lets nothing in.
 //
-// A grant counts until it is deleted, or until the end of its expiry bucket: at most a 16th of its life after its
+// A grant counts until it is revoked by its jti, or until the end of its expiry bucket: at most a 16th of its life after its
 // expiry. Buckets keep the count of a client with any number of grants in some twenty small fields: nothing is kept
 // per grant, and nothing has to be told when a grant expires.
 type Quota struct {
@@ -64,7 +64,7 @@ func (l ledger) total(now time.Time) usage {
 	return sum
 }
 
-// giveBack takes a deleted grant out of its bucket.
+// giveBack takes a revoked grant out of its bucket.
 func (l ledger) giveBack(end int64, u usage) {
 	left := l[end].plus(usage{-u.grants, -u.bytes})
 	if left.grants <= 0 {

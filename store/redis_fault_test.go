@@ -57,10 +57,11 @@ func reopen(t *testing.T, s storetest.Store) {
 func wantUnavailable(t *testing.T, s storetest.Store, r store.Record, mend string) {
 	t.Helper()
 	_, takeErr := s.Take(t.Context(), r.JTI)
-	_, deleteErr := s.Delete(t.Context(), r.JTI)
+	_, revokeErr := s.Revoke(t.Context(), 0, author, "", number(1, store.KindToken, r.JTI), 0)
 	_, _, stateErr := s.State(t.Context(), "ring")
 	for what, err := range map[string]error{
-		"take": takeErr, "delete": deleteErr, "state": stateErr,
+		"take": takeErr, "revoke": revokeErr, "state": stateErr,
+		"pull":       s.Pull(t.Context(), make([]store.Position, 1), "")[0].Err,
 		"put":        s.Put(t.Context(), storetest.NewRecord(), store.Quota{}),
 		"swap_state": s.SwapState(t.Context(), "ring", 0, []byte("x")),
 		"check":      s.Check(t.Context()),
@@ -144,7 +145,7 @@ func TestRedisPaused(t *testing.T) {
 	server.Pause()
 	wantUnavailable(t, s, r, "no answer: ")
 	server.Resume()
-	storetest.Eventually(t, recovery, "the record to be there, deleted by the paused delete, or not known", func() bool {
+	storetest.Eventually(t, recovery, "the record to be there, or revoked by the paused revocation", func() bool {
 		_, err := s.Take(t.Context(), r.JTI)
 		return err == nil || errors.Is(err, store.ErrNotFound)
 	})
@@ -191,7 +192,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t, "--maxmemory-policy", "noeviction")
 	s := connect(t, server)
-	kept, deleted := put(t, s), put(t, s)
+	kept, revoked := put(t, s), put(t, s)
 	server.Do("CONFIG", "SET", "maxmemory", "1")
 
 	refused := storetest.NewRecord()
@@ -205,10 +206,8 @@ func TestRedisOutOfMemory(t *testing.T) {
 	if _, err := s.Take(t.Context(), kept.JTI); err != nil {
 		t.Errorf("take: %v", err)
 	}
-	for want, r := range map[bool]store.Record{true: deleted, false: refused} {
-		if there, err := s.Delete(t.Context(), r.JTI); there != want || err != nil {
-			t.Errorf("delete: got %v, %v, want %v", there, err, want)
-		}
+	if !storetest.Revoke(t, s, revoked.JTI) {
+		t.Error("revoke: found no record")
 	}
 	server.Do("CONFIG", "SET", "maxmemory", "0")
 	// Of what was refused nothing is left, in the client's count neither.
@@ -255,10 +254,11 @@ func TestRedisReplicaRefusesWrites(t *testing.T) {
 	s := connect(t, server)
 	r := put(t, s)
 	server.Do("REPLICAOF", "127.0.0.1", "1")
-	_, deleteErr := s.Delete(t.Context(), r.JTI)
+	_, revokeErr := s.Revoke(t.Context(), 0, author, "", number(1, store.KindToken, r.JTI), 0)
 	for what, err := range map[string]error{
 		"put":    s.Put(t.Context(), storetest.NewRecord(), store.Quota{}),
-		"delete": deleteErr,
+		"swap":   s.SwapState(t.Context(), "ring", 0, []byte("x")),
+		"revoke": revokeErr,
 	} {
 		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "point the address at the primary") {
 			t.Errorf("%s: got %v, want ErrUnavailable with the mend", what, err)

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 )
@@ -43,18 +42,4 @@ func (r *Redis) Take(ctx context.Context, jti string) (Taken, error) {
 		return Taken{}, fmt.Errorf("take: %w", n.err)
 	}
 	return t, nil
-}
-
-// Delete removes a record, advances the shard's seq, and reports whether the record was there.
-// ErrUnavailable: it may be gone (of a damaged head it is, but nobody was told); deleting once more is safe.
-func (r *Redis) Delete(ctx context.Context, jti string) (bool, error) {
-	if err := ready(ctx, checkName("jti", jti)); err != nil {
-		return false, fmt.Errorf("delete: %w", err)
-	}
-	k := r.home(jti)
-	_, err := r.ask(ctx, deleteScript, []string{k.record(jti), k.head()}, jti, k.quota(""))
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
 }

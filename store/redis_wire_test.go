@@ -132,11 +132,15 @@ func TestRedisWritesAreNotRepeated(t *testing.T) {
 	w := newWire(t, server, l)
 	s := connect(t, server, func(c *store.RedisConfig) { c.Addr = l.Addr().String() })
 	r := put(t, s)
+	enrol(t, s)
 	cut := func([]byte) []byte { return nil }
 	for what, write := range map[string]func() error{
-		"put":    func() error { return s.Put(t.Context(), storetest.NewRecord(), store.Quota{}) },
-		"delete": func() error { _, err := s.Delete(t.Context(), r.JTI); return err },
-		"swap":   func() error { return s.SwapState(t.Context(), newName(), 0, []byte("x")) },
+		"put": func() error { return s.Put(t.Context(), storetest.NewRecord(), store.Quota{}) },
+		"revoke": func() error {
+			_, err := s.Revoke(t.Context(), 0, author, "", number(1, store.KindToken, r.JTI), 0)
+			return err
+		},
+		"swap": func() error { return s.SwapState(t.Context(), newName(), 0, []byte("x")) },
 	} {
 		_ = write() // so that Redis has the script
 		server.ResetCommands()
@@ -160,9 +164,7 @@ func TestRedisCallerLeaves(t *testing.T) {
 	w := newWire(t, server, l)
 	s := connect(t, server, func(c *store.RedisConfig) { c.Addr, c.Timeout = l.Addr().String(), time.Hour })
 	r := put(t, s)
-	if _, err := s.Delete(t.Context(), newName()); err != nil { // so that Redis has the script
-		t.Fatal(err)
-	}
+	storetest.Revoke(t, s, newName()) // so that Redis has the script
 	answered, release := make(chan struct{}), make(chan struct{})
 	w.once(func(reply []byte) []byte {
 		close(answered)
@@ -174,8 +176,9 @@ func TestRedisCallerLeaves(t *testing.T) {
 		<-answered
 		cancel()
 	}()
-	if _, err := s.Delete(ctx, r.JTI); !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.Canceled) {
-		t.Errorf("delete by a caller who left: got %v, want ErrUnavailable and context.Canceled", err)
+	_, err := s.Revoke(ctx, 0, author, "", number(2, store.KindToken, r.JTI), 0)
+	if !errors.Is(err, store.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+		t.Errorf("revoke by a caller who left: got %v, want ErrUnavailable and context.Canceled", err)
 	}
 	close(release)
 	if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrNotFound) {

@@ -23,7 +23,6 @@ type script struct {
 var (
 	putScript       = newScript(commandPut, false, 0, "count", "head", "floors", "bucket")
 	takeScript      = newScript(commandTake, true, 4, "count", "head", "record", "floors")
-	deleteScript    = newScript(commandDelete, false, 0, "count", "head", "record", "bucket", "quota")
 	stateScript     = newScript(commandState, true, 2)
 	swapStateScript = newScript(commandSwapState, false, 0)
 

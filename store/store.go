@@ -61,8 +61,8 @@
 //
 //	edge:   %R~coatcheck:* resetchannels +hello +select +ping +info +time +evalsha_ro +eval_ro +exists +hget +hmget +hstrlen
 //	        +xrange (%W~coatcheck:{0}:seen +hset)
-//	issuer: ~coatcheck:* resetchannels, all of the edge's, +evalsha +eval +wait +hgetall +hset +hincrby +hdel +del +set
-//	        +expireat +scan +xadd +xdel
+//	issuer: ~coatcheck:* resetchannels, all of the edge's, +evalsha +eval +wait +hgetall +hset +hdel +del +set +expireat
+//	        +scan +xadd +xdel
 package store
 
 import (

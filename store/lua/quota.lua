@@ -1,4 +1,4 @@
--- Put in front of the scripts that delete records: gives a client's quota back. The client is known only from the record,
+-- Put in front of revoke.lua: gives a client's quota back. The client is known only from the record,
 -- so its key cannot be among KEYS; it has their hash tag. Best effort: a record that somebody else damaged gives nothing
 -- back, and its bucket ends by itself.
 local function give_back(quotas, clear, size)

@@ -23,7 +23,9 @@ func logTests() map[string]func(*testing.T, *hand) {
 		"a batch that is no batch is refused":                  batchRefused,
 		"another journal is refused":                           otherJournal,
 		"found tells of records":                               foundTells,
-		"a revoked token gives its quota back":                 revokedQuota,
+		"of concurrent revocations exactly one was first":      oneRevocationWins,
+		"take never outlives a concurrent revocation":          takeDuringRevocation,
+		"a revoked token gives its quota back, once":           revokedQuota,
 		"memory has no replicas to wait for, or they are away": replicasAway,
 		"the lease is lowered and raised":                      leaseChanges,
 		"a pull from the head has nothing to tell":             pullNothing,
@@ -97,7 +99,9 @@ func tokenEnds(t *testing.T, h *hand) {
 			t.Errorf("revoke: got %+v, want it found, at the position after %+v", got, before.At)
 		}
 		h.wantDead("revoked", r)
-		h.wantLives("another token", other)
+		if taken, err := h.Take(t.Context(), other.JTI); err != nil || taken.Seq != before.At.Seq+1 || taken.Incarnation != before.Incarnation {
+			t.Errorf("take of another token: got seq %d of %q, %v; want %d of %q", taken.Seq, taken.Incarnation, err, before.At.Seq+1, before.Incarnation)
+		}
 		r.Since = h.since(i)
 		h.wantRevoked("revoked, again", r)
 	}
@@ -151,10 +155,18 @@ func beforeNowAhead(t *testing.T, h *hand) {
 }
 
 func revokedQuota(t *testing.T, h *hand) {
-	q := inAll(h, store.Quota{Grants: 1})
-	r := recordIn(h, 0)
-	must(t, h.Put(t.Context(), r, q))
-	wantErr(t, "second of one", h.Put(t.Context(), recordIn(h, 0), q), store.ErrQuota)
-	h.revoke(naming(store.KindToken, r.JTI))
-	must(t, h.Put(t.Context(), recordIn(h, 0), q))
+	q := inAll(h, store.Quota{Grants: 2, Bytes: 1 << 20})
+	records := []store.Record{recordIn(h, 0), recordIn(h, 0), recordIn(h, 0)}
+	must(t, h.Put(t.Context(), records[0], q))
+	must(t, h.Put(t.Context(), records[1], q))
+	for range 2 {
+		h.revoke(naming(store.KindToken, records[0].JTI))
+	}
+	must(t, h.Put(t.Context(), records[2], q))
+	wantErr(t, "third of two", h.Put(t.Context(), recordIn(h, 0), q), store.ErrQuota)
+	for _, r := range records[1:] {
+		h.revoke(naming(store.KindToken, r.JTI))
+	}
+	last := recordIn(h, 0)
+	must(t, h.Put(t.Context(), last, inAll(h, store.Quota{Grants: 1, Bytes: int64(len(last.Blob))})))
 }

@@ -18,7 +18,7 @@ type hand struct {
 
 func newHand(t *testing.T, s Store) *hand {
 	t.Helper()
-	h := &hand{Store: s, t: t, by: store.Author{Issuer: Issuer, Journal: "journal-1"}}
+	h := &hand{Store: s, t: t, by: author}
 	h.enrol()
 	return h
 }

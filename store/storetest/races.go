@@ -46,53 +46,50 @@ func onePutWins(t *testing.T, s Store) {
 	}
 }
 
-func oneDeleteWins(t *testing.T, s Store) {
-	r := NewRecord()
-	must(t, s.Put(t.Context(), r, store.Quota{}))
+func oneRevocationWins(t *testing.T, h *hand) {
+	r, before := h.put(0), h.shard(0)
+	batch := h.next(naming(store.KindToken, r.JTI))
 	var first atomic.Int64
 	race(racers, func(int) {
-		there, err := s.Delete(t.Context(), r.JTI)
-		if err != nil {
-			t.Errorf("delete: %v", err)
+		got, err := h.Revoke(t.Context(), 0, h.by, "", batch, 0)
+		if err != nil || got.At.Seq != before.At.Seq+1 {
+			t.Errorf("revoke: got %+v, %v, want it one after %d", got, err, before.At.Seq)
 		}
-		if there {
+		if got.Found[0] {
 			first.Add(1)
 		}
 	})
 	if first.Load() != 1 {
-		t.Errorf("%d of %d deletes reported that the record was there, want 1", first.Load(), racers)
+		t.Errorf("%d of %d revocations found the record, want 1", first.Load(), racers)
 	}
 }
 
-// takeDuringDelete holds the order that caches rely on: an answer with the record has a seq from before its deletion,
-// and once Delete has returned nobody gets it.
-func takeDuringDelete(t *testing.T, s Store) {
+// takeDuringRevocation holds the order that caches rely on: an answer with the record has a seq from before its
+// revocation, and once Revoke has returned nobody gets it.
+func takeDuringRevocation(t *testing.T, h *hand) {
 	for range 20 {
-		witness, r := recordIn(s, 0), recordIn(s, 0)
-		must(t, s.Put(t.Context(), witness, store.Quota{}))
-		must(t, s.Put(t.Context(), r, store.Quota{}))
-		at, err := s.Take(t.Context(), witness.JTI)
-		must(t, err)
-		var deleted atomic.Bool
+		r, before := h.put(0), h.shard(0)
+		batch := h.next(naming(store.KindToken, r.JTI))
+		var revoked atomic.Bool
 		race(8, func(i int) {
 			if i == 0 {
-				if there, err := s.Delete(t.Context(), r.JTI); !there || err != nil {
-					t.Errorf("delete: got %v, %v, want true", there, err)
+				if got, err := h.Revoke(t.Context(), 0, h.by, "", batch, 0); err != nil || !got.Found[0] {
+					t.Errorf("revoke: got %+v, %v, want the record found", got, err)
 				}
-				deleted.Store(true)
+				revoked.Store(true)
 				return
 			}
 			for gone := false; !gone; {
-				late := deleted.Load()
-				got, err := s.Take(t.Context(), r.JTI)
+				late := revoked.Load()
+				got, err := h.Take(t.Context(), r.JTI)
 				switch {
 				case errors.Is(err, store.ErrNotFound):
 					gone = true
 				case err != nil:
 					t.Errorf("take: %v", err)
 					gone = true
-				case late || got.Seq != at.Seq || !bytes.Equal(got.Blob, r.Blob):
-					t.Errorf("take: got seq %d, %q, begun after the delete: %v; want seq %d, %q", got.Seq, got.Blob, late, at.Seq, r.Blob)
+				case late || got.Seq != before.At.Seq || !bytes.Equal(got.Blob, r.Blob):
+					t.Errorf("take: got seq %d, %q, begun after the revocation: %v; want seq %d, %q", got.Seq, got.Blob, late, before.At.Seq, r.Blob)
 					gone = true
 				}
 			}

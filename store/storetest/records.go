@@ -78,10 +78,6 @@ func recordExpires(t *testing.T, s Store) {
 		}
 		return errors.Is(err, store.ErrNotFound)
 	})
-	// The jti is free again, and a delete finds nothing.
-	if there, err := s.Delete(t.Context(), r.JTI); there || err != nil {
-		t.Errorf("delete after expiry: got %v, %v, want false", there, err)
-	}
 }
 
 func expiredIsNotPut(t *testing.T, s Store) {
@@ -110,26 +106,6 @@ func largeBlobs(t *testing.T, s Store) {
 	wantErr(t, "take of a refused record", err, store.ErrNotFound)
 }
 
-func deleteAdvances(t *testing.T, s Store) {
-	witness, r := recordIn(s, 0), recordIn(s, 0)
-	must(t, s.Put(t.Context(), witness, store.Quota{}))
-	must(t, s.Put(t.Context(), r, store.Quota{}))
-	before, err := s.Take(t.Context(), witness.JTI)
-	must(t, err)
-	for i, want := range []bool{true, false} {
-		there, err := s.Delete(t.Context(), r.JTI)
-		must(t, err)
-		after, err := s.Take(t.Context(), witness.JTI)
-		must(t, err)
-		if there != want || after.Seq != before.Seq+uint64(i)+1 || after.Incarnation != before.Incarnation {
-			t.Errorf("delete %d: got %v at seq %d of %q, want %v at seq %d of %q", i+1,
-				there, after.Seq, after.Incarnation, want, before.Seq+uint64(i)+1, before.Incarnation)
-		}
-	}
-	_, err = s.Take(t.Context(), r.JTI)
-	wantErr(t, "take after delete", err, store.ErrNotFound)
-}
-
 func incarnations(t *testing.T, stores ...Store) {
 	seen := map[string]bool{}
 	for _, s := range stores {
@@ -147,13 +123,14 @@ func incarnations(t *testing.T, stores ...Store) {
 func cancelled(t *testing.T, s Store) {
 	r := NewRecord()
 	must(t, s.Put(t.Context(), r, store.Quota{}))
+	must(t, s.Enrol(t.Context(), s.ShardOf(r.JTI), author))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, takeErr := s.Take(ctx, r.JTI)
-	_, deleteErr := s.Delete(ctx, r.JTI)
+	_, revokeErr := s.Revoke(ctx, s.ShardOf(r.JTI), author, "", []store.Numbered{{Number: 1, Revocation: naming(store.KindToken, r.JTI)}}, 0)
 	_, _, stateErr := s.State(ctx, "cancelled")
 	for what, err := range map[string]error{
-		"take": takeErr, "delete": deleteErr, "state": stateErr,
+		"take": takeErr, "revoke": revokeErr, "state": stateErr,
 		"put":        s.Put(ctx, NewRecord(), store.Quota{}),
 		"swap state": s.SwapState(ctx, "cancelled", 0, []byte("x")),
 		"check":      s.Check(ctx),
@@ -164,7 +141,7 @@ func cancelled(t *testing.T, s Store) {
 		}
 	}
 	if _, err := s.Take(t.Context(), r.JTI); err != nil {
-		t.Errorf("take after a cancelled delete: %v", err)
+		t.Errorf("take after a cancelled revocation: %v", err)
 	}
 	if version, _, err := s.State(t.Context(), "cancelled"); version != 0 || err != nil {
 		t.Errorf("state after a cancelled swap: got version %d, %v, want 0", version, err)
