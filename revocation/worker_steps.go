@@ -101,9 +101,11 @@ func (w *worker) bring(ctx context.Context, fence string) error {
 			return nil
 		}
 		w.self.sent = max(w.self.sent, batch[len(batch)-1].Number)
+		by := w.r.author
+		by.Done = w.done // a shard that has less has lost something, which must come first
 		var a store.Revoked
 		err := ask(ctx, func(ctx context.Context) (err error) {
-			a, err = w.r.config.Shards.Revoke(ctx, w.shard, w.r.author, fence, batch, w.r.config.Replicas)
+			a, err = w.r.config.Shards.Revoke(ctx, w.shard, by, fence, batch, w.r.config.Replicas)
 			return err
 		})
 		if a.Done > w.self.sent {

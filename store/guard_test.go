@@ -62,7 +62,7 @@ func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 			if _, err := g.Shard(t.Context(), 0, "issuer-1"); err != nil {
 				t.Errorf("%s: Shard says %v, want it to go through", step.story, err)
 			}
-			by := Author{"issuer-1", "journal-1"}
+			by := Author{Issuer: "issuer-1", Journal: "journal-1"}
 			_, err := g.Revoke(t.Context(), 0, by, "another", []Numbered{{1, Revocation{KindClient, "c", time.Now().Add(time.Hour)}}}, 0)
 			if !errors.Is(err, ErrClosed) {
 				t.Errorf("%s: Revoke says %v, want it to go through to a shard that is closed", step.story, err)

@@ -84,6 +84,10 @@ type Shard struct {
 type Author struct {
 	Issuer  string // name of [A-Za-z0-9_-]
 	Journal string // random id of the journal
+	// Done is the last number of this journal that, as far as the author knows, the shard has. Revoke refuses when it has
+	// less: it was restored or emptied meanwhile, and to go on from here would leave out for ever what it has lost. That
+	// holds for a question, too, that was sent before and comes late.
+	Done uint64
 }
 
 // Numbered is a revocation and its number in its author's journal. A shard does each number once, in ascending order.

@@ -56,6 +56,9 @@ func (m *Memory) Revoke(ctx context.Context, shard int, by Author, fence string,
 	if mine.journal != by.Journal || s.head == nil {
 		return Revoked{}, fmt.Errorf("revoke: %w", ErrConflict)
 	}
+	if mine.done < by.Done {
+		return Revoked{}, fmt.Errorf("revoke: %w: %w", ErrUnavailable, errGap)
+	}
 	found := make([]bool, len(batch))
 	for i, n := range batch {
 		if n.Number <= mine.done {

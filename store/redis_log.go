@@ -75,7 +75,7 @@ func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, 
 		return Revoked{}, err
 	}
 	asked := make([]question, len(batch))
-	var last uint64
+	last := by.Done
 	for i, n := range batch {
 		asked[i] = r.shards[shard].question(n, last, by, fence)
 		last = n.Number
@@ -114,7 +114,7 @@ func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, 
 	return revoked, err
 }
 
-// question is one call of revoke.lua; last is the number before it in its batch.
+// question is one call of revoke.lua; last is the number that must have been done before it.
 func (k layout) question(n Numbered, last uint64, by Author, fence string) question {
 	record, tomb := k.dummy(), k.dummy()
 	if n.Kind == KindToken {

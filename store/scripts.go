@@ -62,8 +62,8 @@ func errClosed() error {
 		ErrUnavailable, ErrClosed)
 }
 
-// errGap: the one before it in its batch was not done, so this one was not either.
-var errGap = errors.New("the revocation before it has failed")
+// errGap: the one before it was not done, or is lost, so this one was not done either.
+var errGap = errors.New("the revocation before it has failed, or is lost")
 
 // errHead: what Redis holds for a whole shard is not what this version writes. Its records are as good as before, so
 // this is never an answer about one of them.

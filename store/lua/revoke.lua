@@ -1,5 +1,5 @@
 -- KEYS head, floors, log, journals, record (of other kinds than token: dummy), tomb, dummy
--- ARGV number, number before it in this batch, kind, name, until, issuer, journal, fence, fresh id,
+-- ARGV number, number that must have been done before it, kind, name, until, issuer, journal, fence, fresh id,
 --   quota key of the empty client, seconds of slack for before, entries to clear away, seconds to keep an entry at least
 -- Answers {number, ok, done, seq, id, sleep, found} or {number, closed | conflict | gap | head}.
 -- A batch is a pipeline of these. Redis goes on with the next when one has failed, so each makes sure by itself that the

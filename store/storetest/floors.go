@@ -22,6 +22,7 @@ func logTests() map[string]func(*testing.T, *hand) {
 		"a batch is written in order":                          revokedInOrder,
 		"a batch that is no batch is refused":                  batchRefused,
 		"another journal is refused":                           otherJournal,
+		"a shard that has less than its author knows":          lessThanKnown,
 		"found tells of records":                               foundTells,
 		"of concurrent revocations exactly one was first":      oneRevocationWins,
 		"take never outlives a concurrent revocation":          takeDuringRevocation,

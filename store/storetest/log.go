@@ -125,6 +125,23 @@ func otherJournal(t *testing.T, h *hand) {
 	}
 }
 
+// lessThanKnown: a question that comes after the shard has lost something leaves a gap, and must not be taken.
+func lessThanKnown(t *testing.T, h *hand) {
+	h.revoke(naming(store.KindClient, "c"))
+	late := h.by
+	late.Done = h.number + 1
+	batch := []store.Numbered{{Number: h.number + 2, Revocation: naming(store.KindClient, "d")}}
+	before := h.shard(0)
+	_, err := h.Revoke(t.Context(), 0, late, "", batch, 0)
+	wantErr(t, "a shard that has less than its author knows", err, store.ErrUnavailable)
+	if after := h.shard(0); after.At != before.At || after.Done != before.Done {
+		t.Errorf("got %+v, want nothing written after %+v", after, before)
+	}
+	late.Done = h.number
+	_, err = h.Revoke(t.Context(), 0, late, "", batch, 0)
+	must(t, err)
+}
+
 func foundTells(t *testing.T, h *hand) {
 	there, expired, never := h.put(0), h.put(0, func(r *store.Record) { r.ExpiresAt = r.IssuedAt.Add(2 * time.Second) }), recordIn(h, 0)
 	Eventually(t, expiryLimit, "the record to expire", func() bool {
