@@ -59,13 +59,15 @@ func TestRedisDamagedHead(t *testing.T) {
 		name  string
 		bring [][]string
 	}{
+		{"seq is long", [][]string{{"HSET", head, "seq", strings.Repeat("0", 1<<20) + "1"}}},
 		{"seq is huge", [][]string{{"HSET", head, "seq", huge}}},
 		{"seq is over 64 bits", [][]string{{"HSET", head, "seq", "99999999999999999999"}}},
 		{"seq is negative", [][]string{{"HSET", head, "seq", "-1"}}},
 		{"seq is a fraction", [][]string{{"HSET", head, "seq", "1.5"}}},
 		{"seq is no number", [][]string{{"HSET", head, "seq", "abc"}}},
 		{"seq is gone", [][]string{{"HDEL", head, "seq"}}},
-		{"id is gone", [][]string{{"HDEL", head, "id"}}},
+		{"the incarnation is gone", [][]string{{"HDEL", head, "incarnation"}}},
+		{"the lease is gone", [][]string{{"HDEL", head, "lease"}}},
 		{"lease is no number", [][]string{{"HSET", head, "lease", "soon"}}},
 		{"incarnation is huge", [][]string{{"HSET", head, "incarnation", huge}}},
 		{"the head is a string", [][]string{{"DEL", head}, {"SET", head, "x"}}},
@@ -94,6 +96,32 @@ func TestRedisDamagedHead(t *testing.T) {
 		put(t, s)
 		if _, err := s.Take(t.Context(), r.JTI); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s, mended and opened: take of an earlier record: got %v, want ErrNotFound", row.name, err)
+		}
+	}
+}
+
+// TestRedisHeadDamagedBesidesWhatTakeReads: nothing is written then, and no edge gets a lease for what it keeps; what take
+// answers does not depend on it.
+func TestRedisHeadDamagedBesidesWhatTakeReads(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	for _, field := range []string{"id", "sleep", "began"} {
+		s := connect(t, server, func(c *store.RedisConfig) { c.Prefix = field })
+		r := put(t, s)
+		enrol(t, s)
+		server.Do("HDEL", field+":{0}:head", field)
+		_, revokeErr := s.Revoke(t.Context(), 0, author, "", number(1, store.KindToken, r.JTI), 0)
+		for what, err := range map[string]error{
+			"put":    s.Put(t.Context(), storetest.NewRecord(), store.Quota{}),
+			"pull":   s.Pull(t.Context(), make([]store.Position, 1), "")[0].Err,
+			"revoke": revokeErr,
+		} {
+			if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "mend: delete the keys") {
+				t.Errorf("%s is gone: %s: got %v, want ErrUnavailable with the mend", field, what, err)
+			}
+		}
+		if _, err := s.Take(t.Context(), r.JTI); err != nil {
+			t.Errorf("%s is gone: take: %v", field, err)
 		}
 	}
 }

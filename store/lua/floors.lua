@@ -5,7 +5,7 @@ local function read_floors(name, key, kid, client, family, subject)
   local failed = shard_error(name, f)
   if failed then return nil, failed end
   for i = 1, 6 do
-    f[i] = parse_count(f[i] or '0')
+    f[i] = not f[i] and 0 or parse_count(f[i]) -- most are not there
     if not f[i] then return nil, {name, 'head'} end
   end
   return f

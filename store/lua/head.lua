@@ -10,9 +10,7 @@ end
 -- The replication id of this node, nil if it is no master. It changes when a node starts and when it is promoted, so
 -- whoever finds the id that he knows has found the same data, apart from what was written to it since.
 local function master()
-  local info = redis.call('INFO', 'replication')
-  if not string.find(info, '\nrole:master\r', 1, true) then return nil end
-  return string.match(info, '\nmaster_replid:(%x+)\r')
+  return string.match(redis.call('INFO', 'replication'), '\nrole:master\r.-\nmaster_replid:(%x+)\r')
 end
 
 local function is_name(text) return text and #text <= 64 and string.find(text, '^[%w_-]+$') end
