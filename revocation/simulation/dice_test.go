@@ -4,28 +4,24 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"math/rand/v2"
-	"sync"
 	"time"
 )
 
 // dice decides everything by chance. Goroutines that are runnable at the same instant run in any order, so there is no one
-// stream of random numbers: each throw is made from the seed, who throws, and how often he has thrown. Delays are random
-// to the nanosecond, so two things seldom happen at one instant, and a seed always tells the same story.
+// stream of random numbers: each throw is made from the seed, who throws, and when. Delays are random to the nanosecond, so
+// two things seldom happen at one instant, and a seed always tells the same story.
 type dice struct {
-	seed uint64
-
-	mu     sync.Mutex
-	thrown map[string]uint64 // guarded by mu; by who throws
+	seed  uint64
+	begin time.Time
 }
 
-func newDice(seed uint64) *dice { return &dice{seed: seed, thrown: map[string]uint64{}} }
+func newDice(seed uint64) *dice { return &dice{seed, time.Now()} }
 
-// of is the next throw of one who throws: a source of numbers for it alone.
-func (d *dice) of(who string) *rand.Rand {
-	d.mu.Lock()
-	n := d.thrown[who]
-	d.thrown[who]++
-	d.mu.Unlock()
+// of is the throw of somebody, now: a source of numbers for it alone.
+func (d *dice) of(who string) *rand.Rand { return d.nth(who, uint64(time.Since(d.begin))) }
+
+// nth is the nth throw of somebody who counts.
+func (d *dice) nth(who string, n uint64) *rand.Rand {
 	h := fnv.New64a()
 	h.Write([]byte(who))
 	h.Write(binary.BigEndian.AppendUint64(nil, n))

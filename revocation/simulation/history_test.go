@@ -207,20 +207,34 @@ func (h *history) word(name string) string {
 	return name
 }
 
-// lines is all of it, in order.
+// lines is what reached the store and what happened to it, in order.
 func (h *history) lines() []string {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	lines := make([]string, 0, len(h.story)+len(h.decisions))
+	lines := make([]string, 0, len(h.story)+len(h.revokes))
 	for _, l := range h.story {
 		lines = append(lines, fmt.Sprintf("%13d %s", l.at, l.text))
-	}
-	for _, d := range h.decisions {
-		lines = append(lines, fmt.Sprintf("%13d token-%d is let through by %s until %d (%s)", d.at, d.token.number, d.edge, d.until, d.source))
 	}
 	for _, c := range h.revokes {
 		lines = append(lines, fmt.Sprintf("%13d %s %s is answered at %d", c.called, c.Kind, h.word(c.Name), c.answered))
 	}
 	slices.Sort(lines)
 	return lines
+}
+
+// agrees counts the decisions that both have.
+func (h *history) agrees(other *history) (same int) {
+	type key struct {
+		token    int
+		edge     string
+		at, till time.Duration
+	}
+	made := map[key]bool{}
+	for _, d := range other.decisions {
+		made[key{d.token.number, d.edge, d.at, d.until}] = true
+	}
+	for _, d := range h.decisions {
+		if made[key{d.token.number, d.edge, d.at, d.until}] {
+			same++
+		}
+	}
+	return same
 }

@@ -72,7 +72,7 @@ func (e *edge) process() *runningEdge {
 // request is one request at the edge: it waits for its way to the upstream, and is decided then.
 func (e *edge) request(t *token, r *mathrand.Rand) {
 	p := e.process()
-	e.paused.wait()
+	e.paused.wait(r)
 	fresh := exchange.Leased
 	if chance(r, 0.2) {
 		fresh = exchange.Strict
@@ -84,7 +84,7 @@ func (e *edge) request(t *token, r *mathrand.Rand) {
 	}
 	if chance(r, 0.3) {
 		time.Sleep(between(r, 0, 2*lease))
-		e.paused.wait()
+		e.paused.wait(r)
 	}
 	good, err := pass.Decide(p.ctx)
 	if err == nil && p.ctx.Err() == nil {
@@ -95,7 +95,8 @@ func (e *edge) request(t *token, r *mathrand.Rand) {
 // issuer is a host with an issuer on it, and a disk.
 type issuer struct {
 	*host
-	journal string // path
+	journal string        // path
+	lost    time.Duration // when the journal was lost last
 	mu      sync.Mutex
 	running *runningIssuer // guarded by mu; nil: it is down
 }
@@ -147,6 +148,7 @@ func (i *issuer) crash(lost bool) {
 	p.stop()
 	<-p.over
 	if lost {
+		i.lost = i.w.history.now()
 		if err := errors.Join(os.Remove(i.journal), os.Remove(i.journal+".lock")); err != nil && !errors.Is(err, os.ErrNotExist) {
 			panic(err)
 		}
@@ -166,7 +168,7 @@ func (i *issuer) mintOne(t *token, r *mathrand.Rand, think time.Duration) error 
 	if p == nil {
 		return errors.New("down")
 	}
-	i.paused.wait()
+	i.paused.wait(r)
 	d := p.depositor
 	t.begun, t.issued = i.w.history.now(), time.Now().Truncate(time.Second)
 	since := d.Since()
@@ -189,15 +191,15 @@ func (i *issuer) mintOne(t *token, r *mathrand.Rand, think time.Duration) error 
 }
 
 // revoke asks this issuer to revoke, and is answered or not.
-func (i *issuer) revoke(rs ...revocation.Revocation) bool {
+func (i *issuer) revoke(r *mathrand.Rand, rs ...revocation.Revocation) bool {
 	p := i.process()
 	if p == nil {
 		return false
 	}
-	i.paused.wait()
+	i.paused.wait(r)
 	var calls []*revoked
-	for _, r := range rs {
-		calls = append(calls, i.w.history.call(r, i.name))
+	for _, one := range rs {
+		calls = append(calls, i.w.history.call(one, i.name))
 	}
 	if _, err := p.revoker.Revoke(p.ctx, rs...); err != nil || p.ctx.Err() != nil {
 		return false

@@ -67,7 +67,7 @@ func (c *counts) enough(t *testing.T) {
 		"revocations answered in each world":               {c.answered, 3 * c.seeds},
 		"tries after the answer, for each answer":          {c.after, 5 * c.answered},
 		"decisions from the cache in each world":           {c.hits, 20 * c.seeds},
-		"decisions in the last lease before an answer":     {c.between, c.seeds},
+		"decisions in the last lease before an answer":     {c.between, c.seeds / 2},
 		"decisions to let something through in each world": {c.let, 50 * c.seeds},
 	} {
 		if got.got < got.want {
@@ -76,15 +76,21 @@ func (c *counts) enough(t *testing.T) {
 	}
 }
 
-// TestOneSeedTellsOneStory: else no fault could be looked at again.
+// TestOneSeedTellsOneStory: else no fault could be looked at again. All that reaches the store and all that happens to it
+// is the same. A few decisions may differ: an edge remembers what is absent in places that it chooses under a key of its
+// own process, and which of them collide no seed decides.
 func TestOneSeedTellsOneStory(t *testing.T) {
 	t.Parallel()
 	m := newMint()
-	for seed := uint64(1); seed <= 6; seed++ {
+	for seed := uint64(1); seed <= 8; seed++ {
 		first, _ := live(t, seed, m)
 		second, _ := live(t, seed, m)
 		if diff := cmp.Diff(first.lines(), second.lines()); diff != "" {
 			t.Errorf("seed %d gave two histories (-first +second):\n%s", seed, diff)
+		}
+		same, of := first.agrees(second), len(first.decisions)
+		if same < of*9/10 {
+			t.Errorf("seed %d: %d of %d decisions are the same in two runs, want 90 %% at least", seed, same, of)
 		}
 	}
 }

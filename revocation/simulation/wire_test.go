@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -45,8 +46,8 @@ func (g *gate) isShut() bool {
 	return g.shut != nil
 }
 
-// wait waits until it is open.
-func (g *gate) wait() {
+// wait waits until it is open. Those who wait go on one after another.
+func (g *gate) wait(r *rand.Rand) {
 	for {
 		g.mu.Lock()
 		shut := g.shut
@@ -55,6 +56,7 @@ func (g *gate) wait() {
 			return
 		}
 		<-shut
+		time.Sleep(between(r, 0, time.Millisecond))
 	}
 }
 
@@ -91,8 +93,9 @@ const patience = 250 * time.Millisecond
 // call asks the server: the request is on its way, is executed at one moment, and the answer is on its way. Each can be
 // late or lost, and what is too late for the caller is executed all the same.
 func call[T any](ctx context.Context, h *host, op string, do func(*server) T) (answer T, err error) {
-	h.paused.wait()
 	r := h.w.dice.of(h.name + " " + op)
+	h.paused.wait(r)
+	h.w.weather.hold(r)
 	there, back := h.w.weather.delay(r), h.w.weather.delay(r)
 	lost, mute := chance(r, h.w.weather.lossRate()), chance(r, h.w.weather.lossRate())
 	server := h.master()
@@ -118,7 +121,8 @@ func call[T any](ctx context.Context, h *host, op string, do func(*server) T) (a
 	case <-ctx.Done():
 		err = fmt.Errorf("%w: %s of %s: %w", store.ErrUnavailable, op, h.name, ctx.Err())
 	}
-	h.paused.wait() // whoever was stopped learns of it later
+	h.w.weather.hold(r)
+	h.paused.wait(r) // whoever was stopped learns of it later
 	return answer, err
 }
 

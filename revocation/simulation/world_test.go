@@ -42,7 +42,7 @@ const (
 	warmUp  = 500 * time.Millisecond
 	storm   = 4 * time.Second // of faults
 	settle  = 8 * time.Second // until everything works again, at most
-	quiet   = 700 * time.Millisecond
+	quiet   = 1500 * time.Millisecond
 	clients = 3 // of each edge
 )
 
@@ -54,6 +54,9 @@ func newWorld(seed uint64, m *mint, dir string) *world {
 	}
 	if chance(r, 0.5) {
 		w.shards = 4
+	}
+	if chance(r, 0.3) {
+		w.missing = 3 * lease / 2
 	}
 	if w.plan.lossless() {
 		w.missing = time.Minute
@@ -150,11 +153,17 @@ func (w *world) ready(when string) []fault {
 	return []fault{{text: fmt.Sprintf("not ready %s within %v: %v", when, settle, why)}}
 }
 
-// uses sends requests to one edge.
+// uses sends requests to one edge, at times that do not depend on how long the others take; what is late is left out.
 func (w *world) uses(e *edge, who string, end time.Duration) {
-	for w.history.now() < end {
-		r := w.dice.of(who)
-		time.Sleep(between(r, time.Millisecond, 30*time.Millisecond))
+	at := w.history.now()
+	for n := uint64(0); at < end; n++ {
+		r := w.dice.nth(who, n)
+		at += between(r, 5*time.Millisecond, 28*time.Millisecond)
+		wait := at - w.history.now()
+		if wait < 0 {
+			continue
+		}
+		time.Sleep(wait)
 		if t := w.history.choose(r); t != nil {
 			e.request(t, r)
 		}
@@ -165,9 +174,11 @@ func (w *world) uses(e *edge, who string, end time.Duration) {
 func (w *world) mints(i *issuer, end time.Duration) {
 	for n := 0; w.history.now() < end; n++ {
 		r := w.dice.of(i.name + " mints")
+		pause := 5 * time.Millisecond
 		if n > 6 {
-			time.Sleep(between(r, 10*time.Millisecond, 120*time.Millisecond))
+			pause = 120 * time.Millisecond
 		}
+		time.Sleep(between(r, 0, pause))
 		think := between(r, 0, 3*time.Millisecond)
 		if chance(r, 0.3) {
 			think = between(r, 0, 2*lease)
@@ -194,8 +205,8 @@ func (w *world) revokes(i *issuer, who string, end time.Duration) {
 		if chance(r, 0.2) {
 			rs = append(rs, w.revocation(r))
 		}
-		if rs[0].Name != "" && !i.revoke(rs...) && chance(r, 0.5) {
-			i.revoke(rs...)
+		if rs[0].Name != "" && !i.revoke(r, rs...) && chance(r, 0.5) {
+			i.revoke(r, rs...)
 		}
 	}
 }
