@@ -112,7 +112,14 @@ func lockFile(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
 	}
-	return f, nil
+	return lockedFile{f}, nil
+}
+
+// lockedFile is unlocked by name when it is closed: a process that is just being started holds what this one had open.
+type lockedFile struct{ f *os.File }
+
+func (l lockedFile) Close() error {
+	return errors.Join(syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN), l.f.Close())
 }
 
 // readAll reads a file whole; nil when there is none.

@@ -185,6 +185,29 @@ func TestAnIssuerIsMissing(t *testing.T) {
 	})
 }
 
+// TestAnOpeningThatComesToNothing is tried again, but not as fast as the store can refuse it.
+func TestAnOpeningThatComesToNothing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		way, tries := &wire{Memory: store.NewMemory()}, 0
+		way.set(func(_ context.Context, op string, _ int) error {
+			if op != "open" {
+				return nil
+			}
+			tries++
+			return store.ErrConflict
+		}, nil)
+		p := start(t, way, newFragile(), "a", RevokerConfig{})
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if tries < 5 || tries > 25 {
+			t.Errorf("%d attempts within a second", tries)
+		}
+		way.set(nil, nil)
+		ready(t, p)
+	})
+}
+
 // TestRevokedWhileClosed counts once the shard is open.
 func TestRevokedWhileClosed(t *testing.T) {
 	t.Parallel()

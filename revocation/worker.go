@@ -30,6 +30,7 @@ type worker struct {
 
 	// The loop's own.
 	self      self
+	last      step   // that was taken
 	confirmed uint64 // everything in the journal up to here that concerns this shard is in it, and the replicas have it
 	done      uint64 // what the shard has said of that: when it says less, it has lost something
 	seq       uint64 // where the shard's log stood when it was last heard
@@ -108,22 +109,25 @@ func (w *worker) turn(ctx context.Context) (pause time.Duration, err error) {
 	}
 	w.look(ctx, s)
 	step := next(s, w.self)
-	w.self.stopped = step == stop
+	if step != work && step == w.last {
+		pause = firstPause // it came to nothing: another issuer is at it too
+	}
+	w.last, w.self.stopped = step, step == stop
 	switch step {
 	case work:
 		return 0, w.work(ctx, s)
 	case enrol:
-		return 0, w.enrol(ctx, s)
+		return pause, w.enrol(ctx, s)
 	case replay:
-		return 0, w.vote(ctx, s, true)
+		return pause, w.vote(ctx, s, true)
 	case gap:
-		return 0, w.vote(ctx, s, false)
+		return pause, w.vote(ctx, s, false)
 	case reopen:
-		return 0, w.open(ctx, s)
+		return pause, w.open(ctx, s)
 	case wait:
 		return w.wait(ctx, s)
 	default:
-		return 0, w.foreign(s.Done)
+		return pause, w.foreign(s.Done)
 	}
 }
 
