@@ -70,7 +70,8 @@ func (m *Memory) Restore(old Snapshot) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	old = old.clone()
-	m.shards, m.states, m.seen, m.replication = old.shards, old.states, old.seen, rand.Text()
+	copy(m.shards, old.shards) // their number stays, and is read without the lock
+	m.states, m.seen, m.replication = old.states, old.seen, rand.Text()
 }
 
 func (s Snapshot) clone() Snapshot {
