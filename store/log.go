@@ -60,7 +60,7 @@ type Pulled struct {
 	At      Position // where Entries end; with Flush, the head
 	// More: the log goes on after At. The answer is no ground for a lease then.
 	More        bool
-	Lease       time.Duration // how long an answer may be used, from the monotonic time of asking
+	Lease       time.Duration // how long an answer may be used, from the monotonic time of asking: a minute at most
 	Incarnation string        // of the shard, new each time it is opened
 }
 

@@ -15,6 +15,7 @@ const (
 	keptFor     = 5 * time.Second // at least, each entry: so that no edge that pulls has to flush for one that ended at once
 	trimSteps   = 4               // entries that one revocation clears away at most: more than the one that it adds
 	beforeSlack = 5               // seconds; more than twice maxSkew. See Lua's revoke for what it is good for
+	maxLease    = time.Minute     // that an edge is told, whatever stands in the head; see Taken
 	seenFor     = time.Minute     // after which an edge that has told nothing is not shown
 	maxSeen     = 1000            // edges that are shown
 	maxBatch    = 1000            // revocations in one round trip
@@ -90,8 +91,8 @@ func (o Opening) check() error {
 }
 
 func checkLease(lease, sleep time.Duration) error {
-	if lease < time.Millisecond || sleep < lease || sleep > time.Hour {
-		return errors.New("lease must be a millisecond or more, and sleep not below it nor above an hour")
+	if lease < time.Millisecond || lease > maxLease || sleep < lease || sleep > time.Hour {
+		return errors.New("lease must be a millisecond to a minute, and sleep not below it nor above an hour")
 	}
 	return nil
 }

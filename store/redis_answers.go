@@ -14,7 +14,7 @@ func readPulled(r reply, after Position) (Pulled, error) {
 	}
 	var n numbers
 	v := r.values
-	p := Pulled{Flush: v[0] == "1", At: Position{n.count(v[1]), v[2]}, Incarnation: v[4], Lease: n.millis(v[5])}
+	p := Pulled{Flush: v[0] == "1", At: Position{n.count(v[1]), v[2]}, Incarnation: v[4], Lease: n.lease(v[5])}
 	if p.Flush {
 		p.Keys = strings.Fields(v[6])
 	}

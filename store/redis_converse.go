@@ -102,6 +102,9 @@ func (n *numbers) millis(text string) time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
+// lease is what an edge may use. Less than the head says is always safe; more than maxLease is damage, or hostile.
+func (n *numbers) lease(text string) time.Duration { return min(n.millis(text), maxLease) }
+
 func (n *numbers) time(text string) time.Time { return time.Unix(int64(n.count(text)), 0) }
 
 // lines takes an answer of several lines apart, each of as many words.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/store/storetest"
@@ -123,6 +124,22 @@ func TestRedisHeadDamagedBesidesWhatTakeReads(t *testing.T) {
 		if _, err := s.Take(t.Context(), r.JTI); err != nil {
 			t.Errorf("%s is gone: take: %v", field, err)
 		}
+	}
+}
+
+// TestRedisHeadWithALongLease: no edge goes on for an hour by an answer because the head says so. Issuers see what it says.
+func TestRedisHeadWithALongLease(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := connect(t, server)
+	r := put(t, s)
+	server.Do("HSET", "coatcheck:{0}:head", "lease", "3600000", "sleep", "3600000")
+	taken, err := s.Take(t.Context(), r.JTI)
+	if p := s.Pull(t.Context(), make([]store.Position, 1), "")[0]; err != nil || p.Err != nil || taken.Lease != time.Minute || p.Lease != time.Minute {
+		t.Errorf("take: got %v, %v; pull: %v, %v; want a lease of a minute", taken.Lease, err, p.Lease, p.Err)
+	}
+	if now, err := s.Shard(t.Context(), 0, author.Issuer); err != nil || now.Lease != time.Hour || now.Sleep != time.Hour {
+		t.Errorf("shard: got %+v, %v, want an hour", now, err)
 	}
 }
 

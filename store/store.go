@@ -129,6 +129,6 @@ type Taken struct {
 	// promoted gets another, so that its seq is not taken for one of before.
 	Incarnation string
 	Shard       int
-	// Lease is how long this answer may be used, from the monotonic time of asking.
+	// Lease is how long this answer may be used, from the monotonic time of asking: a minute at most.
 	Lease time.Duration
 }

@@ -192,6 +192,7 @@ func leaseChanges(t *testing.T, h *hand) {
 	must(t, h.SetLease(ctx, 0, 100*time.Millisecond, time.Second, time.Second))
 	want("raised", time.Second, time.Second)
 	wantRefused(t, "a sleep below the lease", h.SetLease(ctx, 0, time.Second, time.Second, time.Second-time.Millisecond))
+	wantRefused(t, "a lease above a minute", h.SetLease(ctx, 0, time.Second, time.Minute+time.Millisecond, time.Hour))
 	wantRefused(t, "no lease", h.SetLease(ctx, 0, time.Second, 0, time.Second))
 	want("refused", time.Second, time.Second)
 }
