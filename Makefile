@@ -6,7 +6,7 @@ TOOL  := $(GO) -C tools tool
 ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check check-long lint fmt generate bench fuzz lab quickstart model simulate mutate setup clean
+.PHONY: help run build test check check-long lint fmt generate bench fuzz lab quickstart model simulate mutate nemesis figures setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -24,7 +24,8 @@ check: fmt-check lint generate-check test bench-smoke quickstart ## All that CI 
 
 check-long: check ## The slow campaigns too: fuzzing, benchmarks, the load lab
 	$(MAKE) fuzz FUZZTIME=30s
-	$(MAKE) bench lab
+	$(MAKE) bench figures lab
+	$(MAKE) nemesis
 
 lint: ## vet, and the analyzers of tools/lint (staticcheck, errcheck, bodyclose, noctx, errorlint, …)
 	$(GO) vet $(TAGS) ./...
@@ -62,6 +63,13 @@ model: ## Check the model of the revocation protocol with spin (installs it); MO
 
 quickstart: ## Run the README's quick start for real
 	@tools/quickstart.sh
+
+nemesis: ## Real edges, issuers and Redis under failures for 30 minutes; writes benchmarks/run/late.svg (NEMESIS='-nemesis 5m -workers 20')
+	@mkdir -p benchmarks/run
+	$(GO) test $(TAGS) -run TestNemesis -v -timeout 60m ./revocation/nemesis -plot $(CURDIR)/benchmarks/run/late.svg $(or $(NEMESIS),-nemesis 30m -workers 40 -least 30000)
+
+figures: ## How soon a revocation is on 1, 10 and 100 edges, and what it costs at rest
+	$(GO) test $(TAGS) -run TestFigures -v -timeout 20m ./benchmarks/revocation -edges 1,10,100 -revocations 100 -rest 10s
 
 setup: ## Install what the tests need (redis-server, curl, openssl) through the system's package manager
 	@tools/setup.sh redis-server curl openssl

@@ -36,8 +36,9 @@ type node struct {
 	proxy      *processtest.Proxy
 	start      func() *processtest.Process
 
-	mu  sync.Mutex // guards all
-	all []*processtest.Process
+	mu    sync.Mutex // guards what follows
+	all   []*processtest.Process
+	admin string // where the last of them listens for operators; "": not known yet
 }
 
 func (n *node) process() *processtest.Process {
@@ -49,7 +50,23 @@ func (n *node) process() *processtest.Process {
 func (n *node) launch() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.all = append(n.all, n.start())
+	n.all, n.admin = append(n.all, n.start()), ""
+}
+
+// adminAddress is where the process listens for operators; "" when it does not say, because it has just begun or ended.
+func (n *node) adminAddress() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.admin != "" {
+		return n.admin
+	}
+	for line := range strings.Lines(n.all[len(n.all)-1].Stderr.String()) {
+		var said struct{ Msg, Listener, Addr string }
+		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "listening" && said.Listener == "admin" {
+			n.admin = said.Addr
+		}
+	}
+	return n.admin
 }
 
 // newCluster starts everything and waits until it is ready.
@@ -132,7 +149,7 @@ func (c *cluster) giveBack(ctx context.Context, issuer *node, client, raw string
 
 // order is a revocation by an operator.
 func (c *cluster) order(ctx context.Context, issuer *node, body map[string]any) bool {
-	addr := adminAddress(issuer.process())
+	addr := issuer.adminAddress()
 	if addr == "" {
 		return false
 	}
@@ -142,17 +159,6 @@ func (c *cluster) order(ctx context.Context, issuer *node, body map[string]any) 
 	}
 	status, _ := c.post(ctx, "http://"+addr+"/v1/revocations", c.lab.AdminToken, string(text), "application/json")
 	return status == http.StatusOK
-}
-
-// adminAddress is where a process listens for operators; "" when it does not say, because it has just begun or ended.
-func adminAddress(p *processtest.Process) string {
-	for line := range strings.Lines(p.Stderr.String()) {
-		var said struct{ Msg, Listener, Addr string }
-		if json.Unmarshal([]byte(line), &said) == nil && said.Msg == "listening" && said.Listener == "admin" {
-			return said.Addr
-		}
-	}
-	return ""
 }
 
 func (c *cluster) post(ctx context.Context, target, bearer, body, kind string) (status int, answer []byte) {

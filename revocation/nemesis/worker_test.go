@@ -10,7 +10,7 @@ import (
 // How a worker goes about it.
 const (
 	probeEvery = 25 * time.Millisecond // so 40 in the second after the answer, twice what is wanted
-	probesMost = 64                    // unanswered at a time, for one token
+	probesMost = 256                   // unanswered at a time, for one token
 	warmWithin = 2 * time.Second
 	giveUp     = 20 * time.Second // asking for one revocation
 )
