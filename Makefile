@@ -57,6 +57,9 @@ fuzz: ## Each fuzz target for FUZZTIME (default 10s)
 lab: build ## Load lab: the edge beside nginx and nginx + Lua, interleaved (installs them); ROUNDS=3
 	@benchmarks/lab.sh run $(ROUNDS)
 
+simulate: ## Simulate the revocation protocol in SEEDS=500 worlds, each decided by one number; SEEDS=100000 is a campaign
+	$(GO) test $(TAGS) -timeout 0 ./revocation/simulation -run TestSimulation -v -seeds $(or $(SEEDS),500) -from $(or $(FROM),1)
+
 model: ## Check the model of the revocation protocol with spin (installs it); MODEL=short or long
 	@tools/setup.sh spin gcc
 	@revocation/model/check.sh $(MODEL)

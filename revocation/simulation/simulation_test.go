@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	seeds = flag.Uint64("seeds", 500, "how many worlds, beginning with -from")
+	seeds = flag.Uint64("seeds", worlds, "how many worlds, beginning with -from")
 	from  = flag.Uint64("from", 1, "the first seed")
 	only  = flag.Uint64("seed", 0, "this seed only")
 )
