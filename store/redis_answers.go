@@ -1,40 +1,58 @@
 package store
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// readPulled reads an answer of pull.lua.
+// readTaken reads an answer of take.lua.
+func readTaken(v []string, shard int) (Taken, error) {
+	var w words
+	t := Taken{Blob: []byte(v[0]), Seq: w.count(v[1]), Incarnation: w.name(v[2]), Shard: shard, Lease: w.lease(v[3])}
+	if w.err != nil {
+		return Taken{}, w.err
+	}
+	return t, nil
+}
+
+// readPulled reads an answer of pull.lua. A kind that this version does not know is an entry like others: whoever reads
+// the log forgets everything then.
 func readPulled(r reply, after Position) (Pulled, error) {
 	if r.err != nil {
 		return Pulled{}, r.err
 	}
-	var n numbers
+	var w words
 	v := r.values
-	p := Pulled{Flush: v[0] == "1", At: Position{n.count(v[1]), v[2]}, Incarnation: v[4], Lease: n.lease(v[5])}
-	if p.Flush {
-		p.Keys = strings.Fields(v[6])
+	p := Pulled{Flush: v[0] == "1", At: Position{w.count(v[1]), w.name(v[2])}, Incarnation: w.name(v[4]), Lease: w.lease(v[5])}
+	p.More = p.At.Seq != w.count(v[3])
+	for kid := range strings.FieldsSeq(v[6]) {
+		p.Keys = append(p.Keys, w.name(kid))
 	}
-	p.More = p.At.Seq != n.count(v[3])
-	last := after
-	for _, line := range n.lines(v[7], 5) {
-		e := Entry{Position{n.count(line[0]), line[1]}, Revocation{Kind(line[2]), line[3], n.time(line[4])}}
-		if e.Seq != last.Seq+1 {
-			return Pulled{}, fmt.Errorf("%w: %w", ErrUnavailable, errDisordered)
-		}
-		last = e.Position
-		p.Entries = append(p.Entries, e)
+	for _, line := range w.lines(v[7], 5) {
+		p.Entries = append(p.Entries, Entry{Position{w.count(line[0]), w.name(line[1])}, Revocation{Kind(line[2]), w.name(line[3]), w.time(line[4])}})
 	}
-	if n.err != nil {
-		return Pulled{}, n.err
+	if w.err == nil && !p.follows(after) {
+		w.fail(errDisordered)
 	}
-	if !p.Flush && last != p.At {
-		return Pulled{}, fmt.Errorf("%w: %w", ErrUnavailable, errDisordered)
+	if w.err != nil {
+		return Pulled{}, w.err
 	}
 	return p, nil
+}
+
+// follows reports whether p leaves out nothing after a position, and gets on; or is a flush and no more.
+func (p Pulled) follows(last Position) bool {
+	if p.Flush {
+		return len(p.Entries) == 0 && !p.More
+	}
+	for _, e := range p.Entries {
+		if e.Seq != last.Seq+1 {
+			return false
+		}
+		last = e.Position
+	}
+	return last == p.At && len(p.Keys) == 0 && (len(p.Entries) > 0 || !p.More)
 }
 
 // readRevoked adds up the answers of revoke.lua until the first that failed.
@@ -44,11 +62,11 @@ func readRevoked(replies []reply) (Revoked, error) {
 		if r.err != nil {
 			return answer, r.err
 		}
-		var n numbers
+		var w words
 		v := r.values
-		answer.Done, answer.At, answer.Sleep, answer.Found[i] = n.count(v[0]), Position{n.count(v[1]), v[2]}, n.millis(v[3]), v[4] == "1"
-		if n.err != nil {
-			return answer, n.err
+		answer.Done, answer.At, answer.Sleep, answer.Found[i] = w.count(v[0]), Position{w.count(v[1]), v[2]}, w.millis(v[3]), v[4] == "1"
+		if w.err != nil {
+			return answer, w.err
 		}
 	}
 	return answer, nil
@@ -56,28 +74,50 @@ func readRevoked(replies []reply) (Revoked, error) {
 
 // readShard reads an answer of shard.lua.
 func readShard(v []string) (Shard, error) {
-	var n numbers
+	var w words
 	s := Shard{
-		Replication: v[0], Open: v[1] == "1", Empty: v[2] == "1", At: Position{n.count(v[3]), v[4]}, Incarnation: v[5],
-		Lease: n.millis(v[6]), Sleep: n.millis(v[7]), Journal: v[8], Done: n.count(v[9]), Votes: map[string]bool{},
+		Replication: v[0], Open: v[1] == "1", Empty: v[2] == "1", At: Position{w.count(v[3]), v[4]}, Incarnation: v[5],
+		Lease: w.millis(v[6]), Sleep: w.millis(v[7]), Journal: v[8], Done: w.count(v[9]), Votes: map[string]bool{},
 	}
-	for _, line := range n.lines(v[10], 2) {
+	for _, line := range w.lines(v[10], 2) {
 		s.Votes[line[0]] = line[1] == "whole"
 	}
-	return s, n.err
+	return s, w.err
 }
 
-// readListed reads lines of listed.lua.
-func readListed(text string) ([]Listed, error) {
-	var n numbers
-	var all []Listed
-	for _, line := range n.lines(text, 9) {
+// readList reads an answer of list.lua.
+func readList(v []string) (found []Listed, next uint64, err error) {
+	var w words
+	next, err = strconv.ParseUint(v[0], 10, 64) // SCAN's cursors have all bits
+	if err != nil {
+		w.fail(errDisordered)
+	}
+	found = w.listed(v[1])
+	return found, next, w.err
+}
+
+// readInspected reads an answer of inspect.lua.
+func readInspected(v []string, jti string) (Listed, error) {
+	var w words
+	all := w.listed(v[0])
+	if w.err == nil && (len(all) != 1 || all[0].JTI != jti) {
+		w.fail(errDisordered)
+	}
+	if w.err != nil {
+		return Listed{}, w.err
+	}
+	return all[0], nil
+}
+
+// listed reads lines of listed.lua.
+func (w *words) listed(text string) (all []Listed) {
+	for _, line := range w.lines(text, 9) {
 		all = append(all, Listed{
-			JTI: line[0], IssuedAt: n.time(line[1]), ExpiresAt: n.time(line[2]), KeyID: line[3], Client: line[4],
-			Family: line[5], Subject: line[6], Bytes: int(n.count(line[7])), Revoked: line[8] == "1",
+			JTI: w.name(line[0]), IssuedAt: w.time(line[1]), ExpiresAt: w.time(line[2]), KeyID: w.name(line[3]), Client: w.name(line[4]),
+			Family: w.name(line[5]), Subject: w.name(line[6]), Bytes: int(w.count(line[7])), Revoked: line[8] == "1",
 		})
 	}
-	return all, n.err
+	return all
 }
 
 // seenText is what an edge leaves in Redis: milliseconds, and where it stands in each shard.
@@ -91,14 +131,14 @@ func seenText(now time.Time, after []Position) string {
 
 // readSeen reads lines of seen.lua.
 func readSeen(text string) ([]Seen, error) {
-	var n numbers
+	var w words
 	var all []Seen
-	for _, line := range n.lines(text, 3) {
-		s := Seen{Edge: line[0], At: time.UnixMilli(int64(n.count(line[1])))}
+	for _, line := range w.lines(text, 3) {
+		s := Seen{Edge: w.name(line[0]), At: w.dated(time.UnixMilli(int64(w.count(line[1]))))}
 		for seq := range strings.SplitSeq(line[2], ",") {
-			s.Seq = append(s.Seq, n.count(seq))
+			s.Seq = append(s.Seq, w.count(seq))
 		}
 		all = append(all, s)
 	}
-	return all, n.err
+	return all, w.err
 }

@@ -3,10 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-	"fmt"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -82,48 +78,3 @@ func (s script) queue(ctx context.Context, p redis.Pipeliner, q question, text b
 	}
 	return s.lua.EvalSha(ctx, p, q.keys, args...)
 }
-
-// numbers reads what a script of ours wrote, and keeps the first error.
-type numbers struct{ err error }
-
-func (n *numbers) count(text string) uint64 {
-	v, err := strconv.ParseUint(text, 10, 53)
-	if err != nil && n.err == nil {
-		n.err = fmt.Errorf("%w: %w", ErrUnavailable, errHead)
-	}
-	return v
-}
-
-func (n *numbers) millis(text string) time.Duration {
-	ms := n.count(text)
-	if ms > uint64(time.Hour/time.Millisecond) && n.err == nil {
-		n.err = fmt.Errorf("%w: %w", ErrUnavailable, errHead)
-	}
-	return time.Duration(ms) * time.Millisecond
-}
-
-// lease is what an edge may use. Less than the head says is always safe; more than maxLease is damage, or hostile.
-func (n *numbers) lease(text string) time.Duration { return min(n.millis(text), maxLease) }
-
-func (n *numbers) time(text string) time.Time { return time.Unix(int64(n.count(text)), 0) }
-
-// lines takes an answer of several lines apart, each of as many words.
-func (n *numbers) lines(text string, words int) [][]string {
-	if text == "" {
-		return nil
-	}
-	var lines [][]string
-	for line := range strings.SplitSeq(text, "\n") {
-		parts := strings.Split(line, " ")
-		if len(parts) != words {
-			n.err = fmt.Errorf("%w: %w", ErrUnavailable, errDisordered)
-			return nil
-		}
-		lines = append(lines, parts)
-	}
-	return lines
-}
-
-func formatCount(n uint64) string { return strconv.FormatUint(n, 10) }
-
-func shardName(shard int) string { return strconv.Itoa(shard) }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 )
 
 // List reads records of one shard in no order, about limit at a time; a cursor of 0 begins and ends. For
@@ -19,10 +18,7 @@ func (r *Redis) List(ctx context.Context, shard int, cursor uint64, limit int) (
 	if err != nil {
 		return nil, 0, err
 	}
-	if found, err = readListed(values[1]); err == nil {
-		next, err = strconv.ParseUint(values[0], 10, 64)
-	}
-	if err != nil {
+	if found, next, err = readList(values); err != nil {
 		return nil, 0, fmt.Errorf("list: %w", err)
 	}
 	return found, next, nil
@@ -38,11 +34,11 @@ func (r *Redis) Inspect(ctx context.Context, jti string) (Listed, error) {
 	if err != nil {
 		return Listed{}, err
 	}
-	all, err := readListed(values[0])
-	if err != nil || len(all) != 1 {
-		return Listed{}, fmt.Errorf("inspect: %w", cmp.Or(err, error(ErrCorrupt)))
+	listed, err := readInspected(values, jti)
+	if err != nil {
+		return Listed{}, fmt.Errorf("inspect: %w", err)
 	}
-	return all[0], nil
+	return listed, nil
 }
 
 // Seen lists the edges that told of themselves in the last minute, by name.

@@ -36,10 +36,9 @@ func (r *Redis) Take(ctx context.Context, jti string) (Taken, error) {
 	if err != nil {
 		return Taken{}, err
 	}
-	var n numbers
-	t := Taken{Blob: []byte(values[0]), Seq: n.count(values[1]), Incarnation: values[2], Shard: r.ShardOf(jti), Lease: n.lease(values[3])}
-	if n.err != nil {
-		return Taken{}, fmt.Errorf("take: %w", n.err)
+	taken, err := readTaken(values, r.ShardOf(jti))
+	if err != nil {
+		return Taken{}, fmt.Errorf("take: %w", err)
 	}
-	return t, nil
+	return taken, nil
 }
