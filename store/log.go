@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// ErrClosed: this node may not speak for the shard: it is not a master, or not (yet) the one that the issuers have
+// ErrClosed says that this node may not speak for the shard: it is not a master, or not (yet) the one that the issuers have
 // opened since it last started or was promoted. It comes with ErrUnavailable and, like that, says nothing about a record.
 var ErrClosed = errors.New("store: shard is closed")
 
-// ErrRevoked: what is to be put is already revoked: the jti has a tombstone, or a floor of its client, family, subject
+// ErrRevoked says that what is to be put is already revoked: the jti has a tombstone, or a floor of its client, family, subject
 // or key is above what the issuer knew when it began (Record.Since). Nothing was written.
 var ErrRevoked = errors.New("store: revoked meanwhile")
 

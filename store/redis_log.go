@@ -90,7 +90,7 @@ func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, 
 			patience = time.Until(deadline)
 		}
 		conn := r.client.Conn() // one, because WAIT waits for what its own connection has written
-		defer conn.Close()
+		defer func() { _ = conn.Close() }() // gives it back
 		var wait *redis.Cmd
 		replies, err := converse(ctx, conn, revokeScript, asked, func(p redis.Pipeliner) {
 			if replicas > 0 {
@@ -115,17 +115,17 @@ func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, 
 }
 
 // question is one call of revoke.lua; last is the number that must have been done before it.
-func (k layout) question(n Numbered, last uint64, by Author, fence string) question {
-	record, tomb := k.dummy(), k.dummy()
+func (l layout) question(n Numbered, last uint64, by Author, fence string) question {
+	record, tomb := l.dummy(), l.dummy()
 	if n.Kind == KindToken {
-		record, tomb = k.record(n.Name), k.tomb(n.Name)
+		record, tomb = l.record(n.Name), l.tomb(n.Name)
 	}
 	return question{
-		[]string{k.head(), k.floors(), k.log(), k.journals(), record, tomb, k.dummy()},
+		[]string{l.head(), l.floors(), l.log(), l.journals(), record, tomb, l.dummy()},
 		formatCount(n.Number),
 		[]any{
 			formatCount(last), string(n.Kind), n.Name, n.Until.Unix(), by.Issuer, by.Journal, fence,
-			rand.Text(), k.quota(""), beforeSlack, trimSteps, int64(keptFor / time.Second),
+			rand.Text(), l.quota(""), beforeSlack, trimSteps, int64(keptFor / time.Second),
 		},
 	}
 }
