@@ -208,3 +208,20 @@ func TestRedisBatchStopsAtTheFirstThatFails(t *testing.T) {
 		t.Errorf("revoke again: got %+v, %v, want all done", got, err)
 	}
 }
+
+// TestRedisSeenByAClockFarAhead: an edge may write what it likes about itself, and so could spoil the list of all.
+func TestRedisSeenByAClockFarAhead(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartRedis(t)
+	s := opened(t, server)
+	s.Pull(t.Context(), make([]store.Position, 1), "edge-1")
+	for _, text := range []string{"9007199254740991 1", "300000000000000 1", "99999999999999999999 1", "x"} {
+		server.Do("HSET", "coatcheck:{0}:seen", "edge-2", text)
+		if seen, err := s.Seen(t.Context()); err != nil || len(seen) != 1 || seen[0].Edge != "edge-1" {
+			t.Errorf("with an edge at %q: got %v, %v, want the other alone", text, seen, err)
+		}
+		if left := server.Do("HEXISTS", "coatcheck:{0}:seen", "edge-2"); left != int64(0) {
+			t.Errorf("an edge at %q is not forgotten", text)
+		}
+	}
+}
