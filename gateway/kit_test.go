@@ -66,7 +66,7 @@ func standard() []routes.Route {
 // newHouse has a lease that outlasts the test: the cache answers whenever it can.
 func newHouse(t testing.TB, change ...func(*gateway.Config)) *house {
 	t.Helper()
-	return newHouseUnder(t, time.Hour, 0, change...)
+	return newHouseUnder(t, time.Minute, 0, change...)
 }
 
 // newHouseUnder has a follower that pulls four times a lease, and a grace for streams (0: the default).
