@@ -89,7 +89,7 @@ func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, 
 		if deadline, ok := ctx.Deadline(); ok {
 			patience = time.Until(deadline)
 		}
-		conn := r.client.Conn() // one, because WAIT waits for what its own connection has written
+		conn := r.client.Conn()             // one, because WAIT waits for what its own connection has written
 		defer func() { _ = conn.Close() }() // gives it back
 		var wait *redis.Cmd
 		replies, err := converse(ctx, conn, revokeScript, asked, func(p redis.Pipeliner) {
