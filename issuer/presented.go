@@ -30,18 +30,20 @@ func (i *Issuer) present(ctx context.Context, raw string) (presented, *refusal) 
 		g := pass.Grant()
 		return presented{g.JTI(), g.ClientID(), g.ExpiresAt()}, nil
 	}
-	if unknown(err) {
-		return i.presentUnknown(raw), nil
+	switch reasonOf(err) {
+	case exchange.ReasonMalformed, exchange.ReasonForged, exchange.ReasonStale:
+		return presented{}, nil // not ours, or older than any token becomes, whatever the store says
+	case exchange.ReasonUnknown, exchange.ReasonExpired, exchange.ReasonKeyRevoked:
+		return i.presentDead(raw), nil
 	}
-	if dead(err) {
-		return presented{}, nil
-	}
+	// A record that does not open is no answer: whose it was cannot be told any more, and who damaged it may put it back.
 	return presented{}, unavailableNow("the token cannot be looked at now: take it for alive, and ask again", err)
 }
 
-// presentUnknown is a reference of ours, young enough to be alive, that the store does not have. It is revoked like any
-// other: the store may have lost it, and get it back from a copy that was made before, and then the journal has to know.
-func (i *Issuer) presentUnknown(raw string) presented {
+// presentDead is a reference of ours that is dead as far as this issuer can see. It is revoked like any other, for others
+// may see it differently: a store that has lost it may get it back from a copy, and then the journal has to know; an edge
+// whose clock is behind takes it for alive; and the key that was revoked may not be so yet on every shard.
+func (i *Issuer) presentDead(raw string) presented {
 	jti, err := exchange.JTIOf(raw)
 	if err != nil {
 		return presented{} // not reached: its tag was right
@@ -49,23 +51,12 @@ func (i *Issuer) presentUnknown(raw string) presented {
 	return presented{jti: jti, expires: time.Now().Add(i.longest())}
 }
 
-func unknown(err error) bool {
-	r, ok := errors.AsType[*exchange.Refusal](err)
-	return ok && r.Reason == exchange.ReasonUnknown
-}
-
-// dead reports whether a refusal of the swap is certain that the token ends nothing. A record that does not open is not:
-// whose it was cannot be told any more, and who damaged it may put it back.
-func dead(err error) bool {
-	r, ok := errors.AsType[*exchange.Refusal](err)
-	if !ok {
-		return false
+// reasonOf is why the swap refused; empty for any other error.
+func reasonOf(err error) exchange.Reason {
+	if r, ok := errors.AsType[*exchange.Refusal](err); ok {
+		return r.Reason
 	}
-	switch r.Reason {
-	case exchange.ReasonMalformed, exchange.ReasonForged, exchange.ReasonStale, exchange.ReasonExpired, exchange.ReasonKeyRevoked:
-		return true
-	}
-	return false
+	return ""
 }
 
 // lenient is how long after its exp a service may still accept a JWT: the most that package verifier allows. So long it

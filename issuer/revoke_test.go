@@ -135,6 +135,17 @@ func TestR4_DeadTokensAreNoOracle(t *testing.T) {
 			t.Errorf("%s: header differs from that of a live token (-want +got):\n%s", name, diff)
 		}
 	}
+	for _, reason := range []exchange.Reason{exchange.ReasonExpired, exchange.ReasonKeyRevoked} {
+		other := k.token(t, shop()).AccessToken
+		k.ended.said()
+		grants := k.grants
+		k.grants = sees{reason}
+		wantRevoked(t, string(reason), k.postRevoke(t, revocationOf(other), nil))
+		k.grants = grants
+		if calls, want := k.ended.said(), []string{"revoke token " + k.jti(t, other)}; !cmp.Equal(calls, want) {
+			t.Errorf("%s to this issuer, alive to an edge: %v, want %v", reason, calls, want)
+		}
+	}
 	for name, token := range map[string]string{
 		"forged":                        stranger.New().Reveal(),
 		"malformed":                     "cck_x",
@@ -165,6 +176,13 @@ func TestR4_DeadTokensAreNoOracle(t *testing.T) {
 }
 
 // A JWT can be given back for as long as a service may still accept it.
+// sees is what an issuer finds whose clock, or whose reading of the log, is not that of an edge.
+type sees struct{ reason exchange.Reason }
+
+func (s sees) Swap(context.Context, string, exchange.Freshness) (exchange.Pass, exchange.Source, error) {
+	return exchange.Pass{}, exchange.SourceMiss, &exchange.Refusal{Reason: s.reason}
+}
+
 func TestR4_LenientServices(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
