@@ -20,7 +20,7 @@ test: setup ## Run every test with the race detector (starts and stops its own r
 build: ## Build bin/coatcheck
 	@$(GO) build $(TAGS) -trimpath -o bin/coatcheck ./cmd/coatcheck
 
-check: fmt-check lint generate-check test bench-smoke quickstart ## All that CI runs: format, linters, generated files, tests, the README's quick start
+check: fmt-check lint generate-check test bench-smoke model-short quickstart ## All that CI runs: format, linters, generated files, tests, the model, the README's quick start
 
 check-long: check ## The slow campaigns too: fuzzing, benchmarks, the load lab
 	$(MAKE) fuzz FUZZTIME=30s
@@ -63,6 +63,9 @@ simulate: ## Simulate the revocation protocol in SEEDS=500 worlds, each decided 
 model: ## Check the model of the revocation protocol with spin (installs it); MODEL=short or long
 	@tools/setup.sh spin gcc
 	@revocation/model/check.sh $(MODEL)
+
+model-short:
+	@$(MAKE) --no-print-directory model MODEL=short
 
 quickstart: ## Run the README's quick start for real
 	@tools/quickstart.sh
