@@ -17,7 +17,7 @@ import (
 const (
 	maxAppend  = 4096      // revocations in one call
 	maxJournal = 256 << 20 // bytes of the file, and about that in memory: three million revocations that still matter
-	// afterlife is how long an entry is kept beyond its Until: the clocks that end tokens are not this host's.
+	// afterlife is how long an entry is kept beyond its Until: by the clock of an edge the token may live that much longer.
 	afterlife = time.Minute
 )
 
@@ -48,6 +48,7 @@ type Journal struct {
 	entries   []entry    // on disk, by number
 	last      uint64     // the last number given
 	size      int        // bytes of the file
+	clock     storeClock // by which entries die
 	failed    error      // why nothing more is accepted
 }
 
@@ -87,7 +88,7 @@ func openJournal(files disk, path string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("revocation: journal: %w", err)
 	}
-	j := &Journal{path: path, files: files, lock: nowhere{}}
+	j := &Journal{path: path, files: files, lock: nowhere{}, clock: storeClock{begun: time.Now()}}
 	if content == nil {
 		j.id = newID()
 	} else if err := j.load(content); err != nil {
@@ -95,7 +96,7 @@ func openJournal(files disk, path string) (*Journal, error) {
 	}
 	j.known = j.last
 	j.last += skipped()
-	if err := j.rewrite(time.Now()); err != nil {
+	if err := j.rewrite(); err != nil {
 		return nil, fmt.Errorf("revocation: journal: %w; make room or give this process the right to write there", err)
 	}
 	return j, nil
@@ -122,9 +123,9 @@ func (j *Journal) After(n uint64, limit int) []store.Numbered {
 
 // after is After for those that concern the asker, and says up to which number it has looked.
 func (j *Journal) after(n uint64, limit int, concerns func(Revocation) bool) (found []store.Numbered, looked uint64) {
-	now := time.Now()
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	now := j.clock.now()
 	from, exact := slices.BinarySearchFunc(j.entries, n, func(e entry, n uint64) int { return cmp.Compare(e.Number, n) })
 	if exact {
 		from++

@@ -49,7 +49,7 @@ func newEntry(number uint64, appended int64, r Revocation) entry {
 	return entry{store.Numbered{Number: number, Revocation: r}, appended}
 }
 
-// alive reports whether the entry may still name something alive. Keys are revoked for ever.
+// alive reports whether the entry may still name something alive, by the store's clock. Keys are revoked for ever.
 func (e entry) alive(now time.Time) bool {
 	return e.Kind == Key || now.Before(e.Until.Add(afterlife))
 }

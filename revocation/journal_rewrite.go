@@ -3,7 +3,6 @@ package revocation
 import (
 	"errors"
 	"math/rand/v2"
-	"time"
 )
 
 const (
@@ -18,8 +17,8 @@ func skipped() uint64 { return 1 + rand.Uint64N(maxSkip) }
 // review writes the journal anew when more than half of it is dead. It is called with writing held, after a write that
 // has been fsynced: whatever goes wrong here takes nothing from that one.
 func (j *Journal) review() {
-	now := time.Now()
 	j.mu.Lock()
+	now := j.clock.now()
 	due := j.size >= j.reviewAt
 	alive := 0
 	if due {
@@ -37,7 +36,7 @@ func (j *Journal) review() {
 	}
 	// A disk that is full takes no second file: the first goes on, and the next review tries again. An error that leaves
 	// open which file the folder names has been remembered by rewrite.
-	_ = j.rewrite(now)
+	_ = j.rewrite()
 }
 
 // rewrite replaces the file by one that holds what is alive, and the last number given. Where a crash comes between:
@@ -47,8 +46,8 @@ func (j *Journal) review() {
 //  3. the folder is fsynced: only the new one is found, and only now anything is appended to it
 //
 // It is called with writing held.
-func (j *Journal) rewrite(now time.Time) error {
-	alive := j.alive(now)
+func (j *Journal) rewrite() error {
+	alive := j.alive()
 	aside := j.path + ".new"
 	file, err := j.files.create(aside)
 	if err != nil {
@@ -73,9 +72,10 @@ func (j *Journal) rewrite(now time.Time) error {
 	return nil
 }
 
-func (j *Journal) alive(now time.Time) []entry {
+func (j *Journal) alive() []entry {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	now := j.clock.now()
 	var alive []entry
 	for _, e := range j.entries {
 		if e.alive(now) {

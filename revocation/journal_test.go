@@ -83,6 +83,7 @@ func TestJournalForgetsTheDeadButNoKey(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "journal")
 	j := open(t, path)
+	j.tell(time.Now())
 	gone, soon := time.Now().Add(-2*afterlife), time.Now().Add(-afterlife/2)
 	for i := range 3000 {
 		add(t, j, ends(Token, "dead-"+strconv.Itoa(i), gone))
@@ -96,6 +97,11 @@ func TestJournalForgetsTheDeadButNoKey(t *testing.T) {
 	if got := names(j.After(0, 10)); got != "leaked just-dead" {
 		t.Errorf("After lists %q, want the key and what died just now", got)
 	}
+	j.writing.Lock()
+	if err := j.rewrite(); err != nil {
+		t.Error(err)
+	}
+	j.writing.Unlock()
 	shut(t, j)
 	j = open(t, path)
 	defer shut(t, j)
