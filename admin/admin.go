@@ -11,12 +11,13 @@
 //     pattern; no token, query or body is ever logged.
 //   - Bodies are bounded. Paths have one spelling, and nothing is redirected: a client that follows would send its token
 //     along. A panic is a 500 that says nothing.
-//   - A valid token is never made to wait for somebody else's wrong ones.
+//   - A valid token is never made to wait for somebody else's wrong ones. A connection ends with the first refusal on it.
 //
 // Time-outs, TLS and the cap on header bytes are the server's that the handler is put in.
 package admin
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -55,6 +56,9 @@ type Config struct {
 	Tokens []Token // at least one
 	Routes []Route
 	Logger *slog.Logger // nil: discards
+	// Known is told of each request with a known token before anything else is done for it, so that a listener can tell
+	// whose connection that is; nil: nobody is.
+	Known func(context.Context)
 }
 
 // New builds the handler of the admin listener: 401 without a known token, 404 and 405, 403 without the scope, then the
@@ -62,6 +66,9 @@ type Config struct {
 func New(c Config) (http.Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Known == nil {
+		c.Known = func(context.Context) {}
 	}
 	if err := errors.Join(checkTokens(c.Tokens), checkRoutes(c.Routes)); err != nil {
 		return nil, err
@@ -71,6 +78,7 @@ func New(c Config) (http.Handler, error) {
 		routes: newRouter(c.Routes),
 		brake:  newBrake(),
 		logger: c.Logger,
+		known:  c.Known,
 	}, nil
 }
 

@@ -96,7 +96,7 @@ func wantProblem(t testing.TB, what string, w *httptest.ResponseRecorder, status
 		t.Errorf("%s: got %d %s (%v), want %d %s and a detail", what, w.Code, w.Body, err, status, code)
 	}
 	for header, want := range map[string]string{
-		"Cache-Control": "no-store", "Content-Type": "application/problem+json", "X-Content-Type-Options": "nosniff",
+		"Cache-Control": "no-store", "Connection": "close", "Content-Type": "application/problem+json", "X-Content-Type-Options": "nosniff",
 	} {
 		if got := w.Header().Get(header); got != want {
 			t.Errorf("%s: %s is %q, want %q", what, header, got, want)

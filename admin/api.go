@@ -20,6 +20,7 @@ type api struct {
 	routes *router
 	brake  *brake
 	logger *slog.Logger
+	known  func(context.Context)
 }
 
 type callerKey struct{}
@@ -55,6 +56,7 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.name = token.Name
+	a.known(r.Context())
 	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, token))
 	r.Header = r.Header.Clone()
 	r.Header.Del("Authorization") // it has done its work: no handler can pass it on or log it

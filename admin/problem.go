@@ -30,7 +30,8 @@ var (
 	internalError    = problem{"internal_error", http.StatusInternalServerError, "The issuer has failed; its log has the request id."}
 )
 
-// refuse answers with a problem document (RFC 9457).
+// refuse answers with a problem document (RFC 9457), and ends the connection: nobody holds one by being refused, and what
+// is still to come of a body is not waited for.
 func (c *call) refuse(p problem) {
 	body, err := json.Marshal(struct {
 		Code      string `json:"code"`
@@ -42,6 +43,7 @@ func (c *call) refuse(p problem) {
 	if err != nil {
 		panic("admin: problem cannot be marshalled: " + err.Error())
 	}
+	c.Header().Set("Connection", "close")
 	c.Header().Set("Content-Type", "application/problem+json")
 	c.WriteHeader(p.status)
 	_, _ = c.Write(body) // the caller has gone: nobody is left to tell

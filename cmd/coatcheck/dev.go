@@ -114,7 +114,7 @@ func devServices(p *process, l *configs.Loaded, d *devListeners) ([]service, err
 	return []service{
 		{name: "gateway", listener: d.edge, handler: p.edge, streams: true},
 		{name: "issuer", listener: d.issuer, handler: p.issuer, last: true},
-		{name: "admin", listener: d.admin, handler: p.admin, last: true},
+		{name: "admin", listener: d.admin, handler: p.admin, last: true, givesWay: true},
 		{name: "orders", listener: d.orders, handler: orders, last: true},
 		{name: "billing", listener: d.billing, handler: billing, last: true},
 		{name: "metrics", listener: d.metrics, handler: p.ops(false), last: true},

@@ -34,6 +34,7 @@ type service struct {
 	tls      *tls.Config    // nil: plain HTTP
 	trusted  []netip.Prefix // peers that may hold any number of connections
 	streams  bool           // bounds bodies and answers itself, because they may be streams
+	givesWay bool           // refuses nobody: whoever came first without a token gives way
 	last     bool           // stops after all others, so that /readyz still says why while they drain
 }
 
@@ -43,6 +44,9 @@ func (s service) server(log *slog.Logger) *http.Server {
 	srv.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug) // handshakes and resets: the peer's doing
 	if !s.streams {
 		srv.ReadTimeout, srv.WriteTimeout = readWithin, writeWithin
+	}
+	if s.givesWay {
+		giveWay(srv)
 	}
 	return srv
 }
@@ -76,7 +80,7 @@ func serve(ctx context.Context, log *slog.Logger, draining func(), services []se
 }
 
 func accept(srv *http.Server, s service) error {
-	listener := capped(perPeer(s.listener, s.trusted))
+	listener := s.bounded()
 	var err error
 	if s.tls != nil {
 		err = srv.ServeTLS(listener, "", "")
@@ -87,6 +91,14 @@ func accept(srv *http.Server, s service) error {
 		return nil
 	}
 	return fmt.Errorf("serve %s: %w", s.name, err)
+}
+
+// bounded is the listener within its limits. What gives way is outside of the cap, so that closing makes room in it.
+func (s service) bounded() net.Listener {
+	if s.givesWay {
+		return &givingWay{Listener: capped(s.listener)}
+	}
+	return capped(perPeer(s.listener, s.trusted))
 }
 
 // capped keeps the connections of one listener from taking all that the process has.

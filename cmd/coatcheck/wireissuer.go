@@ -77,7 +77,7 @@ func (p *process) wireAdmin(l *configs.Loaded, i *issuer.Issuer) (err error) {
 	if l.Listen.Admin == "" {
 		return nil
 	}
-	c := admin.Config{Logger: p.log}
+	c := admin.Config{Logger: p.log, Known: settle}
 	for _, t := range l.AdminTokens {
 		token := admin.Token{Name: t.Name, SHA256: t.SHA256}
 		for _, s := range t.Scopes {
