@@ -33,6 +33,7 @@ type Journal struct {
 	id    string
 	path  string
 	files disk
+	bound int       // bytes of the file; maxJournal but for tests
 	lock  io.Closer // released last
 
 	known uint64 // the last number that the file had when it was opened
@@ -88,7 +89,7 @@ func openJournal(files disk, path string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("revocation: journal: %w", err)
 	}
-	j := &Journal{path: path, files: files, lock: nowhere{}, clock: storeClock{begun: time.Now()}}
+	j := &Journal{path: path, files: files, bound: maxJournal, lock: nowhere{}, clock: storeClock{begun: time.Now()}}
 	if content == nil {
 		j.id = newID()
 	} else if err := j.load(content); err != nil {
@@ -160,11 +161,15 @@ func (j *Journal) fail(err error) {
 	}
 }
 
-// state is for Ready and for metrics.
+// state is for Ready and for metrics. A journal that may refuse the next group has failed until something in it dies.
 func (j *Journal) state() (size, entries int, failed error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.size, len(j.entries), j.failed
+	failed = j.failed
+	if failed == nil && j.size+sizeFrame+maxBody > j.bound && !j.spare() {
+		failed = j.full()
+	}
+	return j.size, len(j.entries), failed
 }
 
 func newID() string {

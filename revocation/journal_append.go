@@ -64,6 +64,9 @@ func (j *Journal) join(c call) (g *group, mine int) {
 // commit is called with writing held.
 func (j *Journal) commit(g *group) error {
 	entries, frame, err := j.number(g)
+	if errors.Is(err, errBound) && j.makeRoom() {
+		entries, frame, err = j.number(g)
+	}
 	if err != nil {
 		return err
 	}
@@ -105,8 +108,8 @@ func (j *Journal) number(g *group) ([]entry, []byte, error) {
 		g.calls[i].last = number
 	}
 	frame := appendGroup(nil, entries)
-	if j.size+len(frame) > maxJournal {
-		return nil, nil, fmt.Errorf("%w: %s has %d bytes of revocations that still matter, the most that it may", ErrJournal, j.path, j.size)
+	if j.size+len(frame) > j.bound {
+		return nil, nil, j.full()
 	}
 	return entries, frame, nil
 }

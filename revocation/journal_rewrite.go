@@ -2,6 +2,7 @@ package revocation
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 )
 
@@ -37,6 +38,35 @@ func (j *Journal) review() {
 	// A disk that is full takes no second file: the first goes on, and the next review tries again. An error that leaves
 	// open which file the folder names has been remembered by rewrite.
 	_ = j.rewrite()
+}
+
+// errBound says that everything in a file that is as large as it may be still matters.
+var errBound = errors.New("it is full")
+
+// full is the error of that. It is called with mu held.
+func (j *Journal) full() error {
+	return fmt.Errorf("%w: %s: %w: %d bytes of revocations that still matter, of %d that it may have; it takes more by itself as soon as "+
+		"some of what they name has expired; revoke a client, family or subject rather than its tokens one by one", ErrJournal, j.path, errBound, j.size, j.bound)
+}
+
+// spare reports whether writing the file anew makes room in it. For less than a part of the file it is not worth while:
+// at its bound each revocation would wait for a file to be written. It is called with mu held.
+func (j *Journal) spare() bool {
+	now, living := j.clock.now(), sizeHead+len(j.entries)/maxAppend*sizeFrame+sizeFrame
+	for _, e := range j.entries {
+		if e.alive(now) {
+			living += sizeEntry + len(e.Name)
+		}
+	}
+	return j.size-living >= j.bound/64
+}
+
+// makeRoom is called with writing held, when something does not fit.
+func (j *Journal) makeRoom() bool {
+	j.mu.Lock()
+	spare := j.spare()
+	j.mu.Unlock()
+	return spare && j.rewrite() == nil
 }
 
 // rewrite replaces the file by one that holds what is alive, and the last number given. Where a crash comes between:

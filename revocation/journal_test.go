@@ -311,22 +311,6 @@ func TestWhatTheStoreRefusesIsNotTaken(t *testing.T) {
 	add(t, j, token("good"))
 }
 
-// TestAJournalIsBounded: what does not fit is refused, and what is there still works.
-func TestAJournalIsBounded(t *testing.T) {
-	t.Parallel()
-	j := NewVolatileJournal()
-	add(t, j, token("a"))
-	j.size += maxJournal - 100
-	if _, err := j.Append([]Revocation{token(strings.Repeat("b", 64))}); !errors.Is(err, ErrJournal) {
-		t.Errorf("Append beyond %d bytes: %v", maxJournal, err)
-	}
-	j.size -= maxJournal / 2
-	add(t, j, token("c"))
-	if got := names(j.After(0, 10)); got != "a c" {
-		t.Errorf("After lists %q", got)
-	}
-}
-
 // FuzzParse: no file makes the reader fail in another way than with an error, and what it reads it would write again.
 func FuzzParse(f *testing.F) {
 	head := appendHead(nil, newID(), 3)
