@@ -320,6 +320,21 @@ func TestTheLeaseIsLowered(t *testing.T) {
 	})
 }
 
+// TestWhatLooksDeadIsSent: an issuer whose clock is ahead takes for past what the store does not, and nobody is told that a
+// revocation is in force which the store has never heard of.
+func TestWhatLooksDeadIsSent(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		way := &wire{Memory: store.NewMemory()}
+		p := start(t, way, newFragile(), "a", RevokerConfig{})
+		ready(t, p)
+		jti := issue(t, way.Memory)
+		r := p.revoke(token("first"), ends(Token, jti, time.Now().Add(-24*time.Hour)), token("last"))
+		wants(t, "records found", r.Found, 1)
+		lives(t, way.Memory, jti, false)
+	})
+}
+
 // TestReplicasMustConfirm: an answer that the script ran is not one that the replicas have it.
 func TestReplicasMustConfirm(t *testing.T) {
 	t.Parallel()

@@ -79,7 +79,7 @@ func (t *ticket) expect(first uint64, rs []Revocation, workers []*worker) {
 		for _, w := range workers {
 			if w.concerns(r) {
 				t.left++
-				w.expect(first+uint64(i), t)
+				w.expect(first+uint64(i), r, t)
 			}
 		}
 	}

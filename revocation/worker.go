@@ -39,7 +39,7 @@ type worker struct {
 	leased    bool // the shard has had the configured lease
 
 	mu      sync.Mutex         // guards what follows
-	waiting map[uint64]*ticket // by number: who waits for an entry to be in this shard
+	waiting map[uint64]awaited // by number: who waits for an entry to be in this shard
 	sleep   time.Duration      // what the shard says
 	trouble error              // nil: the shard is open, and has this journal
 }
@@ -55,7 +55,7 @@ func newWorker(r *Revoker, shard int) *worker {
 		r: r, shard: shard, log: r.log.With(slog.Int("shard", shard)), wake: make(chan struct{}, 1),
 		self:      self{issuer: r.config.Issuer, issuers: r.config.Issuers, journal: r.author.Journal, sent: r.config.Journal.known},
 		confirmed: math.MaxUint64, done: math.MaxUint64,
-		waiting: map[uint64]*ticket{}, sleep: r.config.Lease,
+		waiting: map[uint64]awaited{}, sleep: r.config.Lease,
 		trouble: errors.New("has not been looked at yet"),
 	}
 }
@@ -137,6 +137,7 @@ func (w *worker) look(ctx context.Context, s store.Shard) {
 		w.confirmed, w.done = s.Done, s.Done
 	}
 	w.seq = s.At.Seq
+	w.r.config.Journal.tell(s.Now)
 	w.mu.Lock()
 	w.sleep = max(s.Sleep, w.r.config.Lease)
 	w.mu.Unlock()

@@ -92,7 +92,7 @@ func (w *worker) concerns(r Revocation) bool {
 // asked again then, the shard knows by its number. With a fence the shard is closed, and nobody is told that it is done.
 func (w *worker) bring(ctx context.Context, fence string) error {
 	for {
-		batch, looked := w.r.config.Journal.after(w.confirmed, batchLimit, w.concerns)
+		batch, looked := w.next(w.confirmed, batchLimit)
 		if len(batch) == 0 {
 			w.confirmed = looked
 			if fence == "" {

@@ -1,12 +1,46 @@
 package revocation
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/coatcheck/coatcheck/store"
+)
+
+// awaited is an entry that somebody waits for.
+type awaited struct {
+	revocation Revocation
+	ticket     *ticket
+}
 
 // expect lets a ticket wait for an entry, before anybody can find the entry in the journal.
-func (w *worker) expect(number uint64, t *ticket) {
+func (w *worker) expect(number uint64, r Revocation, t *ticket) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.waiting[number] = t
+	w.waiting[number] = awaited{r, t}
+}
+
+// next are up to limit entries after a number, and up to where that is all. What somebody waits for is among them also if
+// it names nothing alive by this host's clock: what is alive is for the store to say.
+func (w *worker) next(after uint64, limit int) (batch []store.Numbered, looked uint64) {
+	batch, looked = w.r.config.Journal.after(after, limit, w.concerns)
+	sent := make(map[uint64]bool, len(batch))
+	for _, n := range batch {
+		sent[n.Number] = true
+	}
+	w.mu.Lock()
+	for number, a := range w.waiting {
+		if number > after && number <= looked && !sent[number] {
+			batch = append(batch, store.Numbered{Number: number, Revocation: a.revocation})
+		}
+	}
+	w.mu.Unlock()
+	slices.SortFunc(batch, func(a, b store.Numbered) int { return cmp.Compare(a.Number, b.Number) })
+	if len(batch) > limit {
+		batch = batch[:limit]
+	}
+	return batch, looked
 }
 
 // forget takes an entry's ticket back.
@@ -19,7 +53,7 @@ func (w *worker) forget(number uint64) {
 // settle tells who waits for an entry that it is in the shard. It is in force only in one that is open.
 func (w *worker) settle(number uint64, a answer, inForce bool) {
 	w.mu.Lock()
-	t := w.waiting[number]
+	t := w.waiting[number].ticket
 	if inForce {
 		delete(w.waiting, number)
 	}
@@ -33,8 +67,7 @@ func (w *worker) settle(number uint64, a answer, inForce bool) {
 	}
 }
 
-// settleBelow settles whatever is left up to a number: entries that were brought in while the shard was closed, and
-// those that name nothing alive any more, which are not brought in at all.
+// settleBelow settles whatever is left up to a number: entries that were brought in while the shard was closed.
 func (w *worker) settleBelow(number uint64) {
 	w.mu.Lock()
 	sleep := w.sleep

@@ -77,6 +77,7 @@ type Shard struct {
 	// entry of that journal that this shard has.
 	Journal string
 	Done    uint64
+	Now     time.Time       // by the clock by which records die
 	Votes   map[string]bool // issuer → "all that I know of is in here"; only votes cast under Replication
 }
 

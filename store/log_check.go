@@ -10,17 +10,17 @@ import (
 
 // The log's measures. The scripts have the first three as arguments, so that they stand here alone.
 const (
-	page        = 1000            // entries that one Pull reads from a shard at most
-	tooFar      = 100_000         // entries that a position may be behind; catching up would be slower than a fill of the cache
-	keptFor     = 5 * time.Second // at least, each entry: so that no edge that pulls has to flush for one that ended at once
-	trimSteps   = 4               // entries that one revocation clears away at most: more than the one that it adds
-	beforeSlack = 5               // seconds; more than twice maxSkew. See Lua's revoke for what it is good for
-	maxLease    = time.Minute     // that an edge is told, whatever stands in the head; see Taken
-	seenFor     = time.Minute     // after which an edge that has told nothing is not shown
-	maxSeen     = 1000            // edges that are shown
-	maxBatch    = 1000            // revocations in one round trip
-	maxLimit    = 500             // records in one page of a List
-	maxSeq      = 1<<53 - 1       // Lua's numbers are exact up to here
+	page       = 1000            // entries that one Pull reads from a shard at most
+	tooFar     = 100_000         // entries that a position may be behind; catching up would be slower than a fill of the cache
+	keptFor    = 5 * time.Second // at least, each entry: so that no edge that pulls has to flush for one that ended at once
+	trimSteps  = 4               // entries that one revocation clears away at most: more than the one that it adds
+	clockSlack = 5               // seconds; more than twice maxSkew. See Lua's revoke for what it is good for
+	maxLease   = time.Minute     // that an edge is told, whatever stands in the head; see Taken
+	seenFor    = time.Minute     // after which an edge that has told nothing is not shown
+	maxSeen    = 1000            // edges that are shown
+	maxBatch   = 1000            // revocations in one round trip
+	maxLimit   = 500             // records in one page of a List
+	maxSeq     = 1<<53 - 1       // Lua's numbers are exact up to here
 )
 
 // shardOf spreads by a hash, because a jti may be any name. It must never change.

@@ -54,7 +54,7 @@ func (m *Memory) Shard(ctx context.Context, shard int, issuer string) (Shard, er
 	mine := s.journals[issuer]
 	answer := Shard{
 		Replication: m.replication, Open: m.closed(s) == nil, Empty: s.head == nil,
-		Journal: mine.journal, Done: mine.done, Votes: map[string]bool{},
+		Journal: mine.journal, Done: mine.done, Now: time.Now(), Votes: map[string]bool{},
 	}
 	if h := s.head; h != nil {
 		answer.At, answer.Incarnation, answer.Lease, answer.Sleep = h.at, h.incarnation, h.lease, h.sleep

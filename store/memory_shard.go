@@ -117,10 +117,10 @@ func (s *memoryShard) revoke(r Revocation, now time.Time) (found bool) {
 		found = s.end(r.Name, now)
 		s.tombs[r.Name] = r.Until.Unix()
 	case KindBefore:
-		if t := beforeUnix(r.Name); t >= now.Unix()-beforeSlack {
+		if t := beforeUnix(r.Name); t >= now.Unix()-clockSlack {
 			s.floors[everything] = seq
 		} else {
-			s.before = max(s.before, t+beforeSlack)
+			s.before = max(s.before, t+clockSlack)
 		}
 	case KindKey:
 		if !slices.Contains(s.keys, r.Name) {

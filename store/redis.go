@@ -38,7 +38,7 @@ type Redis struct {
 	shards  []layout
 	timeout time.Duration
 	meters  meters
-	now     func() time.Time // to compare clocks in Check
+	now     func() time.Time // this host's clock, which Check and Revoke compare with Redis'
 }
 
 // NewRedis builds the client; it does not connect: a process never exits because a dependency is away.

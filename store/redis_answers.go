@@ -79,6 +79,7 @@ func readShard(v []string) (Shard, error) {
 		Replication: v[0], Open: v[1] == "1", Empty: v[2] == "1", At: Position{w.count(v[3]), v[4]}, Incarnation: v[5],
 		Lease: w.millis(v[6]), Sleep: w.millis(v[7]), Journal: v[8], Done: w.count(v[9]), Votes: map[string]bool{},
 	}
+	s.Now = w.dated(time.UnixMilli(int64(w.count(v[11]))))
 	for _, line := range w.lines(v[10], 2) {
 		s.Votes[line[0]] = line[1] == "whole"
 	}

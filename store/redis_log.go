@@ -77,7 +77,7 @@ func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, 
 	asked := make([]question, len(batch))
 	last := by.Done
 	for i, n := range batch {
-		asked[i] = r.shards[shard].question(n, last, by, fence)
+		asked[i] = r.shards[shard].question(n, last, by, fence, r.now())
 		last = n.Number
 	}
 	type answer struct {
@@ -114,8 +114,8 @@ func (r *Redis) revoke(ctx context.Context, shard int, by Author, fence string, 
 	return revoked, err
 }
 
-// question is one call of revoke.lua; last is the number that must have been done before it.
-func (l layout) question(n Numbered, last uint64, by Author, fence string) question {
+// question is one call of revoke.lua; last is the number that must have been done before it, now is this issuer's time.
+func (l layout) question(n Numbered, last uint64, by Author, fence string, now time.Time) question {
 	record, tomb := l.dummy(), l.dummy()
 	if n.Kind == KindToken {
 		record, tomb = l.record(n.Name), l.tomb(n.Name)
@@ -125,7 +125,7 @@ func (l layout) question(n Numbered, last uint64, by Author, fence string) quest
 		formatCount(n.Number),
 		[]any{
 			formatCount(last), string(n.Kind), n.Name, n.Until.Unix(), by.Issuer, by.Journal, fence,
-			rand.Text(), l.quota(""), beforeSlack, trimSteps, int64(keptFor / time.Second),
+			rand.Text(), l.quota(""), clockSlack, trimSteps, int64(keptFor / time.Second), now.Unix(),
 		},
 	}
 }

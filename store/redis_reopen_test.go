@@ -217,3 +217,32 @@ func TestRedisRevokesWithoutMemory(t *testing.T) {
 		t.Errorf("pull: got %+v, want an answer, though the edge cannot be shown", p)
 	}
 }
+
+// TestRedisRefusesAnIssuerOfAnotherTime: what it takes for past may live on here, and what it wants to be kept may be
+// thrown away too early. Redis tells its own time.
+func TestRedisRefusesAnIssuerOfAnotherTime(t *testing.T) {
+	t.Parallel()
+	s := opened(t, storetest.StartRedis(t))
+	enrol(t, s)
+	for i, off := range []time.Duration{-time.Hour, -7 * time.Second, 7 * time.Second, time.Hour, 0, 4 * time.Second, -4 * time.Second} {
+		s.SetNow(func() time.Time { return time.Now().Add(off) })
+		token := put(t, s)
+		_, err := s.Revoke(t.Context(), 0, author, "", number(uint64(i+1), store.KindToken, token.JTI), 0)
+		if off.Abs() < 5*time.Second {
+			if err != nil {
+				t.Errorf("clock off by %v: %v", off, err)
+			}
+			continue
+		}
+		if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrClosed) || !strings.Contains(err.Error(), "mend: synchronise") {
+			t.Errorf("clock off by %v: got %v, want it refused with the mend", off, err)
+		}
+		if _, err := s.Take(t.Context(), token.JTI); err != nil {
+			t.Errorf("clock off by %v: take: %v, want it untouched", off, err)
+		}
+	}
+	before := time.Now().Truncate(time.Millisecond)
+	if now, err := s.Shard(t.Context(), 0, author.Issuer); err != nil || now.Now.Before(before) || now.Now.After(time.Now()) {
+		t.Errorf("shard: got %+v, %v, want the time of Redis", now, err)
+	}
+}

@@ -28,7 +28,7 @@ var (
 
 	pullScript     = newScript(commandPull, true, 8, "count", "head")
 	revokeScript   = newScript(commandRevoke, false, 5, "count", "head", "record", "bucket", "quota")
-	shardScript    = newScript(commandShard, true, 11, "count", "head")
+	shardScript    = newScript(commandShard, true, 12, "count", "head")
 	enrolScript    = newScript(commandEnrol, false, 0, "count", "head")
 	voteScript     = newScript(commandVote, false, 0, "count", "head")
 	openScript     = newScript(commandOpen, false, 1, "count", "head")
@@ -65,6 +65,9 @@ func errClosed() error {
 // errGap: the one before it was not done, or is lost, so this one was not done either.
 var errGap = errors.New("the revocation before it has failed, or is lost")
 
+// errClock: what this issuer takes for past may not be so for Redis, or the reverse.
+var errClock = fmt.Errorf("the clocks of this issuer and of Redis differ by more than %d s; mend: synchronise both hosts' clocks (NTP)", clockSlack)
+
 // errHead: what Redis holds for a whole shard is not what this version writes. Its records are as good as before, so
 // this is never an answer about one of them.
 var errHead = errors.New("the head, floors or log of the shard are damaged; mend: delete the keys <prefix>:{<shard>}:head, " +
@@ -97,6 +100,8 @@ func (s script) read(answer []string, asked string) ([]string, error) {
 		return nil, ErrRevoked
 	case "gap":
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errGap)
+	case "clock":
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errClock)
 	case "head":
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errHead)
 	case "expired":

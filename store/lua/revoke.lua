@@ -1,7 +1,8 @@
 -- KEYS head, floors, log, journals, record (of other kinds than token: dummy), tomb, dummy
 -- ARGV number, number that must have been done before it, kind, name, until, issuer, journal, fence, fresh id,
---   quota key of the empty client, seconds of slack for before, entries to clear away, seconds to keep an entry at least
--- Answers {number, ok, done, seq, id, sleep, found} or {number, closed | conflict | gap | head}.
+--   quota key of the empty client, seconds of slack, entries to clear away, seconds to keep an entry at least,
+--   the issuer's time in seconds
+-- Answers {number, ok, done, seq, id, sleep, found} or {number, closed | conflict | gap | clock | head}.
 -- A batch is a pipeline of these. Redis goes on with the next when one has failed, so each makes sure by itself that the
 -- one before it was done.
 local number, kind, name, expires = ARGV[1], ARGV[3], ARGV[4], ARGV[5]
@@ -15,6 +16,9 @@ local journal, done = string.match(redis.call('HGET', KEYS[4], ARGV[6]) or '', '
 done = parse_count(done)
 if journal ~= ARGV[7] or not done then return {number, 'conflict'} end
 if done < tonumber(ARGV[2]) then return {number, 'gap'} end
+-- Whether a token is dead anyway, and until when a floor matters, was judged by the issuer's clock; records die by this one.
+local now, slack = tonumber(redis.call('TIME')[1]), tonumber(ARGV[11])
+if math.abs(now - tonumber(ARGV[14])) > slack then return {number, 'clock'} end
 
 local function answer(found)
   return {number, 'ok', format_count(done), format_count(h.seq), h.id, format_count(h.sleep), found}
@@ -32,14 +36,14 @@ local clear = redis.pcall('HGET', KEYS[5], 'clear')
 local size = redis.pcall('HSTRLEN', KEYS[5], 'blob')
 local found = redis.call('DEL', KEYS[5])
 
-local now, seq = tonumber(redis.call('TIME')[1]), h.seq + 1
+local seq = h.seq + 1
 expires = format_count(math.max(tonumber(expires), now + tonumber(ARGV[13])))
 local field, value = kind .. ':' .. name, seq
 if kind == 'before' then
   field = 'all'
   -- Of now: everything that exists ends, and nothing that is put after it, whatever the issuers' clocks say. Of the past:
   -- by the time of issue, which is some issuer's clock. They may differ by twice what Check allows, so a little more ends.
-  local moment, slack = tonumber(name), tonumber(ARGV[11])
+  local moment = tonumber(name)
   if moment < now - slack then
     field, value = 'before', math.max(moment + slack, parse_count(redis.pcall('HGET', KEYS[2], 'before') or '0') or 0)
   end

@@ -104,7 +104,7 @@ func newIsClosed(t *testing.T, h *hand, _ Fragile) {
 	h.wantClosed(NewRecord())
 	for i := range h.Shards() {
 		now := h.shard(i)
-		if diff := cmp.Diff(store.Shard{Replication: now.Replication, Empty: true, Votes: map[string]bool{}}, now); diff != "" || now.Replication == "" {
+		if diff := cmp.Diff(store.Shard{Replication: now.Replication, Empty: true, Votes: map[string]bool{}, Now: now.Now}, now); diff != "" || now.Replication == "" {
 			t.Errorf("shard (-want +got):\n%s", diff)
 		}
 		_, err := h.Revoke(t.Context(), i, h.by, now.Replication, h.next(naming(store.KindClient, "c")), 0)
