@@ -66,13 +66,15 @@ func notEnded(err error) *fault {
 	}
 }
 
-func (f *fault) write(w http.ResponseWriter) {
+// write answers with a problem document (RFC 9457), in the shape of the admin API's own.
+func (f *fault) write(w http.ResponseWriter, requestID string) {
 	body, err := json.Marshal(struct {
-		Code   string `json:"code"`
-		Status int    `json:"status"`
-		Title  string `json:"title"`
-		Detail string `json:"detail"`
-	}{f.code, f.status(), http.StatusText(f.status()), f.detail})
+		Code      string `json:"code"`
+		Status    int    `json:"status"`
+		Title     string `json:"title"`
+		Detail    string `json:"detail"`
+		RequestID string `json:"request_id,omitempty"`
+	}{f.code, f.status(), http.StatusText(f.status()), f.detail, requestID})
 	if err != nil {
 		panic("issuer: fault cannot be marshalled: " + err.Error())
 	}

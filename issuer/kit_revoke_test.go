@@ -243,9 +243,12 @@ func (k *kit) order(t testing.TB, body string) revocationAnswer {
 // wantFault checks the answer of an operation that was not done.
 func wantFault(t testing.TB, what string, w *httptest.ResponseRecorder, status int, code string) {
 	t.Helper()
-	var body struct{ Code, Detail string }
-	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != status || body.Code != code || body.Detail == "" {
-		t.Errorf("%s: got %d %s, want %d %s and a detail", what, w.Code, w.Body, status, code)
+	var body struct {
+		Code, Detail string
+		RequestID    string `json:"request_id"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != status || body.Code != code || body.Detail == "" || body.RequestID != "request-1" {
+		t.Errorf("%s: got %d %s, want %d %s, a detail and the id of the request", what, w.Code, w.Body, status, code)
 	}
 	if kind, keep := w.Header().Get("Content-Type"), w.Header().Get("Cache-Control"); kind != "application/problem+json" || keep != "no-store" {
 		t.Errorf("%s: Content-Type %q, Cache-Control %q", what, kind, keep)

@@ -50,8 +50,11 @@ type operation func(w http.ResponseWriter, r *http.Request) (answer any, wrong *
 func (o operation) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, wrong := o(w, r)
 	if wrong != nil {
-		wrong.write(w)
+		wrong.write(w, requestID(r))
 		return
 	}
 	writeJSON(w, http.StatusOK, answer)
 }
+
+// requestID is the id that the admin listener has given the request; a caller cannot choose it.
+func requestID(r *http.Request) string { return r.Header.Get("X-Request-Id") }

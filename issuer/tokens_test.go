@@ -234,6 +234,7 @@ func (k *kit) operateAs(t testing.TB, kind, body string) *httptest.ResponseRecor
 	if kind != "" {
 		r.Header.Set("Content-Type", kind)
 	}
+	r.Header.Set("X-Request-Id", "request-1")
 	w := httptest.NewRecorder()
 	operation(k.postRevocation).ServeHTTP(w, r)
 	return w
