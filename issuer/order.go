@@ -71,11 +71,15 @@ func parseOrder(body []byte) (order, *fault) {
 	if o.by == "" {
 		return order{}, wrongRequest("Nothing is named: give one of %s.", strings.Join(names, ", "))
 	}
-	if utf8.RuneCountInString(o.reason) > maxReason || strings.ContainsFunc(o.reason, unicode.IsControl) {
-		return order{}, wrongRequest("reason must be one line of at most %d characters.", maxReason)
+	if utf8.RuneCountInString(o.reason) > maxReason || strings.ContainsFunc(o.reason, unseen) {
+		return order{}, wrongRequest("reason must be one line of at most %d characters, all of them visible: no control and no format characters (Unicode Cc and Cf).", maxReason)
 	}
 	return o, nil
 }
+
+// unseen characters change how a line of the log looks to a person and not what it says: bidi overrides, for one, let it
+// read backwards.
+func unseen(r rune) bool { return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 // readFlat reads a JSON object of strings and booleans into members, by exact name, each once. encoding/json into a
 // struct would take DRY_RUN for dry_run, and the last of two.
