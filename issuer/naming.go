@@ -20,23 +20,24 @@ const (
 	futureMoment = 2 * time.Second
 )
 
+// unknownLife is how long any token is taken to live while there is no ring to say how long others have let theirs.
+const unknownLife = 30 * 24 * time.Hour
+
 // names turns what operators say into what the revocation log says.
 type names struct {
-	ring    *ring
+	ring    *ring         // nil: there is none, and what is named by a handle or a jti can be revoked all the same
 	longest time.Duration // life of any token that may be alive
 	listing Listing
 }
 
-// names needs the index key, which is the same in all generations of the ring: one that was not confirmed lately will do.
-func (i *Issuer) names() (names, *fault) {
+// names takes the ring as it is: a damaged one must not stop whoever has to revoke. Its index key is the same in all its
+// generations, so one that was not confirmed lately will do.
+func (i *Issuer) names() names {
 	r := i.keeper.kept.Load().ring
 	if r == nil {
-		return names{}, &fault{
-			code: "temporarily_unavailable", retry: retryUnavailable,
-			detail: "The key ring is not there yet; /readyz of this issuer says why. Ask again.",
-		}
+		return names{nil, max(i.longest(), unknownLife), i.listing}
 	}
-	return names{r, i.longest(), i.listing}, nil
+	return names{r, i.longest(), i.listing}
 }
 
 // longest is the life of the longest-lived token that any issuer may have signed, as far as is known here.
@@ -47,11 +48,17 @@ func (i *Issuer) longest() time.Duration {
 	return i.register.longest
 }
 
-func (n names) client(id string) string { return n.handle("client", id) }
-
-func (n names) handle(kind, value string) string {
+// handle needs the index key, and only the ring has it.
+func (n names) handle(kind, value string) (string, *fault) {
+	if n.ring == nil {
+		return "", &fault{
+			code: "temporarily_unavailable", retry: retryUnavailable,
+			detail: "The key ring is not there, and only it says the handle of this " + kind + "; /readyz of this issuer says why. " +
+				"What needs no ring works meanwhile: jti, family and subject_handle by their handles, issued_before, key.",
+		}
+	}
 	index := n.ring.index()
-	return index.handle(kind, value)
+	return index.handle(kind, value), nil
 }
 
 // revocation is what an order asks to revoke. It is kept until nothing that it may name can be alive; what cannot be
@@ -64,16 +71,18 @@ func (n names) revocation(ctx context.Context, o order) (revocation.Revocation, 
 	case "jti":
 		r.Kind, wrong = revocation.Token, wantJTI(o.value)
 	case "client":
-		r.Kind, r.Name = revocation.Client, n.client(o.value)
-		if len(o.value) > maxClientID || strings.ContainsFunc(o.value, unprintable) {
-			wrong = wrongRequest("client must be the id of a client: at most %d characters of printable ASCII without spaces.", maxClientID)
+		r.Kind = revocation.Client
+		if wrong = wantClient(o.value); wrong == nil {
+			r.Name, wrong = n.handle("client", o.value)
 		}
 	case "family":
 		r.Kind = revocation.Family
 		r.Name, wrong = n.family(ctx, o.value)
 	case "subject":
-		r.Kind, r.Name = revocation.Subject, n.handle("subject", o.value)
-		wrong = wantSubject(o.value)
+		r.Kind = revocation.Subject
+		if wrong = wantSubject(o.value); wrong == nil {
+			r.Name, wrong = n.handle("subject", o.value)
+		}
 	case "subject_handle":
 		r.Kind, wrong = revocation.Subject, wantHandle(o.by, o.value)
 	case "issued_before":
@@ -96,7 +105,7 @@ func (n names) family(ctx context.Context, value string) (string, *fault) {
 	case err == nil:
 		return listed.Family, nil
 	case errors.Is(err, revocation.ErrNotFound), errors.Is(err, revocation.ErrRevoked):
-		return n.handle("family", value), nil
+		return n.handle("family", value)
 	}
 	return "", storeAway(err)
 }
@@ -124,6 +133,13 @@ func wantJTI(s string) *fault {
 	return nil
 }
 
+func wantClient(s string) *fault {
+	if len(s) > maxClientID || strings.ContainsFunc(s, unprintable) {
+		return wrongRequest("client must be the id of a client: at most %d characters of printable ASCII without spaces.", maxClientID)
+	}
+	return nil
+}
+
 func wantSubject(s string) *fault {
 	if len(s) > maxSubject || strings.ContainsFunc(s, unicode.IsControl) {
 		return wrongRequest("subject must be one line of at most %d bytes, exactly as the JWT's sub.", maxSubject)
@@ -138,13 +154,16 @@ func wantHandle(member, s string) *fault {
 	return nil
 }
 
-// wantKey refuses a key id that is in no ring, unless force: its revocation would be kept for ever, and a slip would
-// leave the key that was meant in use.
+// wantKey refuses a key id that is not in the ring, unless force: its revocation would be kept for ever, and a slip would
+// leave the key that was meant in use. Without a ring there is nothing to hold it against.
 func (n names) wantKey(id string, force bool) *fault {
 	if !validName(id, keyIDSize) {
 		return wrongRequest("key must be a key id: %d characters of A-Z a-z 0-9 - _, the kid in the JWT's header.", keyIDSize)
 	}
-	if _, there := n.ring.byID(id); there || force {
+	if n.ring == nil || force {
+		return nil
+	}
+	if _, there := n.ring.byID(id); there {
 		return nil
 	}
 	var all []string

@@ -41,11 +41,7 @@ func (i *Issuer) postRevocation(w http.ResponseWriter, r *http.Request) (any, *f
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 	defer cancel()
-	n, wrong := i.names()
-	if wrong != nil {
-		return nil, wrong
-	}
-	named, wrong := n.revocation(ctx, o)
+	named, wrong := i.names().revocation(ctx, o)
 	if wrong != nil {
 		return nil, wrong
 	}
@@ -134,7 +130,7 @@ func (i *Issuer) logOrder(r *http.Request, o order, a revocationAnswer, wrong *f
 		message = "revocation rehearsed by an operator"
 	}
 	attrs := []slog.Attr{
-		slog.String("caller", i.caller(r)), slog.String("request_id", r.Header.Get("X-Request-Id")),
+		slog.String("caller", i.caller(r)), slog.String("request_id", requestID(r)),
 		slog.String("by", o.by), slog.String("kind", string(a.Kind)), slog.String("name", a.Name),
 		slog.String("reason", o.reason), slog.Int("found", a.Found), slog.Uint64("number", a.Number),
 		slog.Float64("duration_ms", a.TookMS),

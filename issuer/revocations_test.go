@@ -168,6 +168,10 @@ func TestOrdersAreReadStrictly(t *testing.T) {
 		"a comma too many":         {`{"client":"shop",}`, "not valid JSON"},
 		"broken UTF-8":             {"{\"client\":\"sh\xffop\"}", "not valid JSON"},
 		"a reason of two lines":    {`{"client":"shop","reason":"a\nb"}`, "one line"},
+		"a reason of a null":       {`{"client":"shop","reason":"a\u0000b"}`, "Unicode Cc and Cf"},
+		"a reason that turns over": {`{"client":"shop","reason":"a\u202eb"}`, "Unicode Cc and Cf"},
+		"a reason with a joiner":   {`{"client":"shop","reason":"a\u200db"}`, "Unicode Cc and Cf"},
+		"a reason of two lines, u": {`{"client":"shop","reason":"a\u2028b"}`, "one line"},
 		"a reason without end":     {`{"client":"shop","reason":"` + strings.Repeat("ü", maxReason+1) + `"}`, "one line"},
 		"a short jti":              {`{"jti":"` + jti[1:] + `"}`, "32 characters"},
 		"a jti in capitals":        {`{"jti":"` + strings.ToUpper(jti) + `"}`, "32 characters"},
@@ -355,9 +359,59 @@ func TestOperationsWithoutTheStore(t *testing.T) {
 		k.ended.fail(fmt.Errorf("revoke: %w", cause))
 		wantFault(t, cause.Error(), k.operate(t, "POST", "/v1/revocations", `{"client":"shop"}`), 503, code)
 	}
-	// Before there is a ring nothing can be named by a handle.
+}
+
+// TestOperatorsRevokeWithoutAKeyRing: a damaged ring stops only what needs its index key, for an incident does not wait.
+func TestOperatorsRevokeWithoutAKeyRing(t *testing.T) {
+	t.Parallel()
+	k := newKit(t)
+	jti := k.jti(t, k.token(t, shop()).AccessToken)
+	g := k.inspect(t, jti)
+	if err := k.store.SwapState(t.Context(), ringName, 1, []byte("damaged")); err != nil {
+		t.Fatal(err)
+	}
 	bare := buildKit(t, k.store)
-	wantFault(t, "no ring", bare.operate(t, "POST", "/v1/revocations", `{"client":"shop"}`), 503, "temporarily_unavailable")
+	if err := bare.keeper.look(t.Context()); err == nil {
+		t.Fatal("the ring is damaged, and was loaded")
+	}
+	gone := strings.Repeat("0", 32)
+	for _, row := range [][2]string{
+		{`"family":"` + jti + `"`, "revoke family " + g.Family}, // first: it is asked for
+		{`"family":"` + g.Family + `"`, "revoke family " + g.Family},
+		{`"jti":"` + jti + `"`, "revoke token " + jti},
+		{`"subject_handle":"` + g.Subject + `"`, "revoke subject " + g.Subject},
+		{`"issued_before":"2000-01-01T00:00:00Z"`, "revoke before 946684800"},
+	} {
+		order, calls := row[0], row[1]
+		bare.ended.said()
+		if w := bare.operate(t, "POST", "/v1/revocations", "{"+order+"}"); w.Code != http.StatusOK || !cmp.Equal(bare.ended.said(), []string{calls}) {
+			t.Errorf("%s: %d %s, want 200 after %q", order, w.Code, w.Body, calls)
+		}
+		// What it does not know of others' tokens it takes to be long.
+		if until := bare.ended.orders[len(bare.ended.orders)-1].Until; time.Until(until) < unknownLife {
+			t.Errorf("%s: kept for %v, want %v", order, time.Until(until), unknownLife)
+		}
+	}
+	// A key ends at the edges; that the ring still has it is said.
+	bare.ended.said()
+	wantFault(t, "key", bare.operate(t, "POST", "/v1/revocations", `{"key":"`+g.KeyID+`"}`), 503, "key_not_withdrawn")
+	if got, want := bare.ended.said(), []string{"revoke key " + g.KeyID}; !cmp.Equal(got, want) {
+		t.Errorf("key: %v, want %v", got, want)
+	}
+	for _, order := range []string{`"client":"shop"`, `"subject":"client:shop"`, `"family":"` + gone + `"`} {
+		w := bare.operate(t, "POST", "/v1/revocations", "{"+order+"}")
+		wantFault(t, order, w, 503, "temporarily_unavailable")
+		if !strings.Contains(w.Body.String(), "What needs no ring") || w.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: %s, want what works meanwhile, and a Retry-After", order, w.Body)
+		}
+	}
+	if calls := bare.ended.said(); len(calls) > 0 {
+		t.Errorf("the revoker was asked %v", calls)
+	}
+	wantFault(t, "still checked", bare.operate(t, "POST", "/v1/revocations", `{"client":"sh op"}`), 400, "invalid_request")
+	if w := bare.operate(t, "GET", "/v1/tokens", ""); w.Code != http.StatusOK {
+		t.Errorf("tokens: %d %s, want a list without names", w.Code, w.Body)
+	}
 }
 
 // Who asked, for what and why stands in the log; a subject by its handle alone.

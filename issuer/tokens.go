@@ -30,13 +30,15 @@ const (
 	revokedState = "revoked"
 )
 
-// directory knows the configured clients by their handles.
+// directory knows the configured clients by their handles; without a ring it knows none.
 type directory map[string]string
 
 func (i *Issuer) directory(n names) directory {
 	d := make(directory, len(i.register.clients))
 	for id := range i.register.clients {
-		d[n.client(id)] = id
+		if handle, wrong := n.handle("client", id); wrong == nil {
+			d[handle] = id
+		}
 	}
 	return d
 }
@@ -71,10 +73,7 @@ type tokenList struct {
 func (i *Issuer) getTokens(_ http.ResponseWriter, r *http.Request) (any, *fault) {
 	ctx, cancel := context.WithTimeout(r.Context(), listTime)
 	defer cancel()
-	n, wrong := i.names()
-	if wrong != nil {
-		return nil, wrong
-	}
+	n := i.names()
 	q, wrong := i.readQuery(ctx, n, r.URL.RawQuery)
 	if wrong != nil {
 		return nil, wrong
@@ -104,14 +103,10 @@ func (i *Issuer) getToken(_ http.ResponseWriter, r *http.Request) (any, *fault) 
 	if wrong := wantJTI(jti); wrong != nil {
 		return nil, wrong
 	}
-	n, wrong := i.names()
-	if wrong != nil {
-		return nil, wrong
-	}
 	l, err := i.listing.Inspect(r.Context(), jti)
 	switch {
 	case err == nil:
-		return i.directory(n).grant(l), nil
+		return i.directory(i.names()).grant(l), nil
 	case errors.Is(err, revocation.ErrRevoked):
 		return listedGrant{JTI: jti, State: revokedState}, nil
 	case errors.Is(err, revocation.ErrNotFound):
