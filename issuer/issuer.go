@@ -51,6 +51,7 @@ type Issuer struct {
 	revoker     Revoker
 	grants      Grants
 	listing     Listing
+	endings     endings   // what it has revoked
 	measures    *measures // of what clients may revoke
 	caller      func(*http.Request) string
 }

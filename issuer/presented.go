@@ -18,6 +18,7 @@ type presented struct {
 	jti     string
 	client  string // empty: nobody knows any more, so whoever has it may end it
 	expires time.Time
+	alive   bool // the store has just said so; else an earlier revocation may have ended it
 }
 
 // present finds out what a client has sent. A reference has no dot, and a JWT has two.
@@ -28,7 +29,7 @@ func (i *Issuer) present(ctx context.Context, raw string) (presented, *refusal) 
 	pass, _, err := i.grants.Swap(ctx, raw, exchange.Strict)
 	if err == nil {
 		g := pass.Grant()
-		return presented{g.JTI(), g.ClientID(), g.ExpiresAt()}, nil
+		return presented{g.JTI(), g.ClientID(), g.ExpiresAt(), true}, nil
 	}
 	switch reasonOf(err) {
 	case exchange.ReasonMalformed, exchange.ReasonForged, exchange.ReasonStale:
@@ -43,12 +44,16 @@ func (i *Issuer) present(ctx context.Context, raw string) (presented, *refusal) 
 // presentDead is a reference of ours that is dead as far as this issuer can see. It is revoked like any other, for others
 // may see it differently: a store that has lost it may get it back from a copy, and then the journal has to know; an edge
 // whose clock is behind takes it for alive; and the key that was revoked may not be so yet on every shard.
+//
+// When it expires nobody knows any more: at most a life from now. That is rounded up to whole lives, so that a reference
+// that is presented again asks for the same moment as before, and is found in endings: two or three moments until it is stale.
 func (i *Issuer) presentDead(raw string) presented {
 	jti, err := exchange.JTIOf(raw)
 	if err != nil {
 		return presented{} // not reached: its tag was right
 	}
-	return presented{jti: jti, expires: time.Now().Add(i.longest())}
+	life := i.longest()
+	return presented{jti: jti, expires: time.Now().Add(2 * life).Truncate(life)}
 }
 
 // reasonOf is why the swap refused; empty for any other error.
@@ -88,7 +93,7 @@ func (i *Issuer) presentJWT(ctx context.Context, raw string) (presented, *refusa
 	if err := json.Unmarshal(payload, &c); err != nil || !validJTI(c.JTI) || c.ClientID == "" {
 		return presented{}, refuse(unsupportedToken, "this JWT cannot be revoked")
 	}
-	return presented{c.JTI, c.ClientID, time.Unix(c.Expires, 0)}, nil
+	return presented{jti: c.JTI, client: c.ClientID, expires: time.Unix(c.Expires, 0)}, nil
 }
 
 // said is what a JWT says of itself, unverified.

@@ -121,14 +121,19 @@ func (i *Issuer) revoke(ctx context.Context, req revokeRequest, e *event) *refus
 	return i.end(ctx, p, e)
 }
 
-// end revokes what was presented, or pretends to. A 200 is never said before either has.
+// end revokes what was presented, or pretends to. A 200 is never said before either has. What the store has for alive is
+// always revoked, whatever is remembered of it.
 func (i *Issuer) end(ctx context.Context, p presented, e *event) *refusal {
 	var err error
-	if p.jti == "" {
+	until := keepUntil(p.expires)
+	if p.jti == "" || !p.alive && i.endings.covers(p.jti, until) {
 		e.done, err = nothingToRevoke, i.revoker.Pretend(ctx)
 	} else {
 		e.done = revoked
-		_, err = i.revoker.Revoke(ctx, revocation.Revocation{Kind: revocation.Token, Name: p.jti, Until: keepUntil(p.expires)})
+		_, err = i.revoker.Revoke(ctx, revocation.Revocation{Kind: revocation.Token, Name: p.jti, Until: until})
+		if err == nil {
+			i.endings.remember(p.jti, until)
+		}
 	}
 	switch {
 	case err == nil:
