@@ -14,7 +14,7 @@ import (
 )
 
 // realIssuer runs an issuer on a real Redis, with a journal on a real disk.
-func realIssuer(t *testing.T, server *storetest.Redis) (*process, *store.Redis) {
+func realIssuer(t *testing.T, server *storetest.Redis, c RevokerConfig) (*process, *store.Redis) {
 	t.Helper()
 	r, err := store.NewRedis(store.RedisConfig{Addr: server.Addr, Shards: 3})
 	if err != nil {
@@ -23,7 +23,8 @@ func realIssuer(t *testing.T, server *storetest.Redis) (*process, *store.Redis) 
 	t.Cleanup(func() { _ = r.Close() })
 	j := open(t, filepath.Join(t.TempDir(), "journal"))
 	t.Cleanup(func() { _ = j.Close() })
-	p := run(t, RevokerConfig{Shards: r, Journal: j, Issuer: "a", Issuers: []string{"a"}, Lease: 100 * time.Millisecond})
+	c.Shards, c.Journal, c.Issuer, c.Issuers, c.Lease = r, j, "a", []string{"a"}, 100*time.Millisecond
+	p := run(t, c)
 	storetest.Eventually(t, 10*time.Second, "the first opening", func() bool { return p.open() == nil })
 	return p, r
 }
@@ -47,7 +48,7 @@ func realLives(t *testing.T, r *store.Redis, jti string, want bool) {
 func TestRedisIsRestarted(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartDurableRedis(t)
-	p, r := realIssuer(t, server)
+	p, r := realIssuer(t, server, RevokerConfig{})
 	gone, live := realGrant(t, r), realGrant(t, r)
 	begin := time.Now()
 	p.revoke(token(gone))
@@ -71,7 +72,7 @@ func TestRedisIsRestarted(t *testing.T) {
 func TestRedisIsKilledWhileMuchIsRevoked(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartDurableRedis(t)
-	p, r := realIssuer(t, server)
+	p, r := realIssuer(t, server, RevokerConfig{})
 	bystander := realGrant(t, r)
 	grants := make([]string, 60)
 	for i := range grants {
@@ -120,7 +121,7 @@ func TestRedisIsKilledWhileMuchIsRevoked(t *testing.T) {
 func TestRedisRestartsEmpty(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t)
-	p, r := realIssuer(t, server)
+	p, r := realIssuer(t, server, RevokerConfig{})
 	jti := realGrant(t, r)
 	p.revoke(ends(Key, "leaked", time.Now()))
 	server.Kill()
@@ -172,4 +173,21 @@ func BenchmarkRevoke(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "revocations/s")
 		})
 	}
+}
+
+// TestRedisIsRestartedWithoutItsReplica: nothing is revoked that was not confirmed, and nobody is logged out.
+func TestRedisIsRestartedWithoutItsReplica(t *testing.T) {
+	t.Parallel()
+	server := storetest.StartDurableRedis(t)
+	p, r := realIssuer(t, server, RevokerConfig{Replicas: 1})
+	live := realGrant(t, r)
+	p.refused(token("ffffffffffffffffffffffffffffffff"))
+	server.Kill()
+	server.Restart()
+	storetest.Eventually(t, 10*time.Second, "opening again", func() bool {
+		_, err := r.Take(t.Context(), live)
+		return err == nil
+	})
+	p.refused(token(live))
+	realLives(t, r, live, false)
 }

@@ -335,6 +335,42 @@ func TestWhatLooksDeadIsSent(t *testing.T) {
 	})
 }
 
+// TestAReplicaThatIsAwayKeepsNoShardClosed: the journals vouch for what a node may lose. But nobody is told that anything
+// is in force that no replica has confirmed, also if it was brought in while the shard was closed.
+func TestAReplicaThatIsAwayKeepsNoShardClosed(t *testing.T) {
+	t.Parallel()
+	for _, others := range [][]string{nil, {"b"}} {
+		synctest.Test(t, func(t *testing.T) {
+			way := &wire{Memory: store.NewMemory()} // it has no replicas
+			p := start(t, way, newFragile(), "a", RevokerConfig{Replicas: 1}, others...)
+			for _, other := range others {
+				ready(t, start(t, way, newFragile(), other, RevokerConfig{Replicas: 1}, "a"))
+			}
+			ready(t, p)
+			live, gone := issue(t, way.Memory), issue(t, way.Memory)
+			p.refused(token("unconfirmed"))
+			until := time.Now().Add(5 * time.Second)
+			way.set(func(_ context.Context, op string, _ int) error {
+				if op == "open" && time.Now().Before(until) {
+					return store.ErrUnavailable
+				}
+				return nil
+			}, nil)
+			way.openings()
+			way.Restart()
+			time.Sleep(time.Second)
+			p.refused(token(gone))
+			lives := func(jti string) bool { _, err := way.Take(t.Context(), jti); return err == nil }
+			time.Sleep(10 * time.Second)
+			if got := way.openings(); !slices.Equal(got, []bool{false}) || !lives(live) || lives(gone) {
+				t.Errorf("with %d others: openings %v, the bystander lives %v, the revoked one %v; want it open, and nothing ended",
+					len(others), got, lives(live), lives(gone))
+			}
+			p.refused(token("unconfirmed"))
+		})
+	}
+}
+
 // TestReplicasMustConfirm: an answer that the script ran is not one that the replicas have it.
 func TestReplicasMustConfirm(t *testing.T) {
 	t.Parallel()

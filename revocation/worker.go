@@ -32,6 +32,7 @@ type worker struct {
 	self      self
 	last      step   // that was taken
 	confirmed uint64 // everything in the journal up to here that concerns this shard is in it, and the replicas have it
+	brought   uint64 // the same of a closed shard, whatever the replicas have: the journal vouches for it
 	done      uint64 // what the shard has said of that: when it says less, it has lost something
 	seq       uint64 // where the shard's log stood when it was last heard
 	closed    closing
@@ -134,7 +135,7 @@ func (w *worker) turn(ctx context.Context) (pause time.Duration, err error) {
 // look takes notice of what the shard says of itself.
 func (w *worker) look(ctx context.Context, s store.Shard) {
 	if s.Journal == w.self.journal && s.Done < w.done {
-		w.confirmed, w.done = s.Done, s.Done
+		w.confirmed, w.brought, w.done = min(w.confirmed, s.Done), s.Done, s.Done
 	}
 	w.seq = s.At.Seq
 	w.r.config.Journal.tell(s.Now)
@@ -149,6 +150,7 @@ func (w *worker) look(ctx context.Context, s store.Shard) {
 		return
 	}
 	if w.closed.replication != s.Replication {
+		w.brought = s.Done
 		w.closed = closing{replication: s.Replication, since: time.Now()}
 		w.report(errors.New("is closed"))
 		w.log.LogAttrs(ctx, slog.LevelWarn, "shard is closed: its node was started, promoted or restored",

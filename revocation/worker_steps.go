@@ -88,16 +88,21 @@ func (w *worker) concerns(r Revocation) bool {
 	return r.Kind != Token || w.r.config.Shards.ShardOf(r.Name) == w.shard
 }
 
-// bring brings the journal into the shard, in order, from what is confirmed on. It stops at the first failure: what is
-// asked again then, the shard knows by its number. With a fence the shard is closed, and nobody is told that it is done.
+// bring brings the journal into the shard, in order, from where it is on. It stops at the first failure: what is asked
+// again then, the shard knows by its number.
+//
+// With a fence the shard is closed. Replicas are not waited for then, or one that is away would keep it closed for ever;
+// the journals vouch for what is lost with a node. So nothing that was brought in is confirmed: once the shard is open, it
+// is sent again, with WAIT, before anybody is told that it is in force.
 func (w *worker) bring(ctx context.Context, fence string) error {
+	at, replicas := &w.confirmed, w.r.config.Replicas
+	if fence != "" {
+		at, replicas = &w.brought, 0
+	}
 	for {
-		batch, looked := w.next(w.confirmed, batchLimit)
+		batch, looked := w.next(*at, batchLimit)
 		if len(batch) == 0 {
-			w.confirmed = looked
-			if fence == "" {
-				w.settleBelow(looked)
-			}
+			*at = looked
 			return nil
 		}
 		w.self.sent = max(w.self.sent, batch[len(batch)-1].Number)
@@ -105,14 +110,14 @@ func (w *worker) bring(ctx context.Context, fence string) error {
 		by.Done = w.done // a shard that has less has lost something, which must come first
 		var a store.Revoked
 		err := ask(ctx, func(ctx context.Context) (err error) {
-			a, err = w.r.config.Shards.Revoke(ctx, w.shard, by, fence, batch, w.r.config.Replicas)
+			a, err = w.r.config.Shards.Revoke(ctx, w.shard, by, fence, batch, replicas)
 			return err
 		})
 		if a.Done > w.self.sent {
 			return w.foreign(a.Done)
 		}
-		if err == nil || w.r.config.Replicas == 0 {
-			w.confirm(ctx, batch, a, fence == "")
+		if err == nil || replicas == 0 {
+			w.took(ctx, batch, a, at, fence == "")
 		}
 		if err != nil {
 			return err
@@ -123,8 +128,8 @@ func (w *worker) bring(ctx context.Context, fence string) error {
 	}
 }
 
-// confirm takes notice of what the shard has done of a batch.
-func (w *worker) confirm(ctx context.Context, batch []store.Numbered, a store.Revoked, inForce bool) {
+// took takes notice of what the shard has done of a batch.
+func (w *worker) took(ctx context.Context, batch []store.Numbered, a store.Revoked, upTo *uint64, inForce bool) {
 	if a.Done == 0 {
 		return // no answer
 	}
@@ -135,10 +140,12 @@ func (w *worker) confirm(ctx context.Context, batch []store.Numbered, a store.Re
 			break
 		}
 		found := i < len(a.Found) && a.Found[i]
-		w.log.LogAttrs(ctx, slog.LevelInfo, "revoked", slog.String("kind", string(n.Kind)), slog.String("name", n.Name),
-			slog.Uint64("number", n.Number), slog.Uint64("seq", a.At.Seq), slog.Bool("found", found))
-		w.confirmed = max(w.confirmed, n.Number)
+		if n.Number > w.done {
+			w.log.LogAttrs(ctx, slog.LevelInfo, "revoked", slog.String("kind", string(n.Kind)), slog.String("name", n.Name),
+				slog.Uint64("number", n.Number), slog.Uint64("seq", a.At.Seq), slog.Bool("found", found))
+		}
+		*upTo = max(*upTo, n.Number)
 		w.settle(n.Number, answer{at: at, sleep: max(a.Sleep, w.r.config.Lease), seq: a.At.Seq, found: found}, inForce)
 	}
-	w.done = max(w.done, min(a.Done, w.confirmed))
+	w.done = max(w.done, min(a.Done, *upTo))
 }

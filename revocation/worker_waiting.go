@@ -3,7 +3,6 @@ package revocation
 import (
 	"cmp"
 	"slices"
-	"time"
 
 	"github.com/coatcheck/coatcheck/store"
 )
@@ -50,7 +49,8 @@ func (w *worker) forget(number uint64) {
 	delete(w.waiting, number)
 }
 
-// settle tells who waits for an entry that it is in the shard. It is in force only in one that is open.
+// settle tells who waits for an entry that it is in the shard. It is in force only in one that is open, and only what has
+// been sent to an open one counts: the same entry comes a second time then.
 func (w *worker) settle(number uint64, a answer, inForce bool) {
 	w.mu.Lock()
 	t := w.waiting[number].ticket
@@ -64,21 +64,5 @@ func (w *worker) settle(number uint64, a answer, inForce bool) {
 		t.settle(w.shard, a)
 	case a.found:
 		t.foundOne()
-	}
-}
-
-// settleBelow settles whatever is left up to a number: entries that were brought in while the shard was closed.
-func (w *worker) settleBelow(number uint64) {
-	w.mu.Lock()
-	sleep := w.sleep
-	var left []uint64
-	for n := range w.waiting {
-		if n <= number {
-			left = append(left, n)
-		}
-	}
-	w.mu.Unlock()
-	for _, n := range left {
-		w.settle(n, answer{at: time.Now(), sleep: sleep, seq: w.seq}, true)
 	}
 }
