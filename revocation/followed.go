@@ -19,7 +19,9 @@ type followed struct {
 	applied atomic.Uint64 // how often an answer has named something
 	lease   atomic.Pointer[lease]
 
-	lost bool // there was no lease when this was last reported; Run's own
+	// Run's own.
+	held bool // there has been a lease
+	lost bool // there was none when this was last reported
 
 	_ [64]byte // what misses write is on another cache line than what hits read
 

@@ -105,7 +105,8 @@ func (f *Follower) pull(ctx context.Context, patience time.Duration) (more, hear
 	return more, heard
 }
 
-// report counts what an answer brought, and logs once when a shard's lease is lost, and once when it is back.
+// report counts what an answer brought, and logs once when a shard's lease is lost, and once when it is back. Until there has
+// been a first one nothing is lost: a process that starts before the store is open waits like any other.
 func (f *Follower) report(ctx context.Context, s *followed, a store.Pulled, err error) {
 	f.meters.applied(ctx, a.Entries)
 	has := s.lease.Load().left(f.moment(time.Now())) > 0
@@ -114,17 +115,29 @@ func (f *Follower) report(ctx context.Context, s *followed, a store.Pulled, err 
 		if err == nil {
 			err = errLate
 		}
-		f.logger.LogAttrs(ctx, slog.LevelWarn, "revocation: the lease is lost",
-			slog.Int("shard", s.number), slog.Any("error", err))
+		level, message := slog.LevelWarn, "revocation: the lease is lost"
+		if !s.held {
+			level, message = slog.LevelInfo, "revocation: waiting for the store to be opened"
+		}
+		f.logger.LogAttrs(ctx, level, message, slog.Int("shard", s.number), slog.Any("error", err))
 	case has && s.lost:
-		f.logger.LogAttrs(ctx, slog.LevelInfo, "revocation: the lease is back", slog.Int("shard", s.number))
+		message := "revocation: the lease is back"
+		if !s.held {
+			message = "revocation: the store is open, and the first lease is there"
+		}
+		f.logger.LogAttrs(ctx, slog.LevelInfo, message, slog.Int("shard", s.number))
 	}
-	s.lost = !has
+	s.held, s.lost = s.held || has, !has
 }
 
+// reportFlush: before the first lease nothing was kept that could be forgotten.
 func (f *Follower) reportFlush(ctx context.Context, s *followed) {
 	f.meters.flushed(ctx, s.number)
-	f.logger.LogAttrs(ctx, slog.LevelWarn, "revocation: everything kept from a shard is forgotten: its log does not go on from what was read",
+	level := slog.LevelDebug
+	if s.held {
+		level = slog.LevelWarn
+	}
+	f.logger.LogAttrs(ctx, level, "revocation: everything kept from a shard is forgotten: its log does not go on from what was read",
 		slog.Int("shard", s.number))
 }
 
