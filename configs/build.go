@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
@@ -15,6 +16,7 @@ func (b *builder) build() *Loaded {
 		Role:      b.role,
 		Listen:    Listen{Metrics: b.file.Listen.Metrics},
 		TLS:       b.listenerTLS(),
+		Trusted:   b.trustedProxies(),
 		Store:     b.store(),
 		Stamper:   b.stamper(),
 		Follower:  b.follower(),
@@ -33,6 +35,16 @@ func (b *builder) build() *Loaded {
 		l.Revoker, l.Journal = b.revoker(), b.journal()
 	}
 	return l
+}
+
+// trustedProxies leaves out what is wrong, which check has said.
+func (b *builder) trustedProxies() (peers []netip.Prefix) {
+	for _, text := range b.file.Listen.TrustedProxies {
+		if prefix, err := parsePrefix(text); err == nil {
+			peers = append(peers, prefix)
+		}
+	}
+	return peers
 }
 
 func (b *builder) stamper() *exchange.Stamper {

@@ -29,6 +29,7 @@ func (b *builder) gateway(table *routes.Table) *gateway.Config {
 		RequestTimeout: time.Duration(limits.RequestTimeout),
 		PerClient:      float64(limits.PerClient),
 		TraceSample:    b.telemetry().Sample,
+		TrustedProxies: b.trustedProxies(),
 	}
 	if brake := limits.BadReferences; brake != nil {
 		config.BadReferencesPerAddress = float64(*brake)
@@ -38,11 +39,6 @@ func (b *builder) gateway(table *routes.Table) *gateway.Config {
 	}
 	for name := range b.file.Upstreams {
 		config.Upstreams[name] = b.upstream(name)
-	}
-	for _, text := range b.file.Listen.TrustedProxies {
-		if prefix, err := parsePrefix(text); err == nil {
-			config.TrustedProxies = append(config.TrustedProxies, prefix)
-		}
 	}
 	return config
 }

@@ -34,6 +34,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"reflect"
 	"slices"
@@ -83,6 +84,7 @@ type Loaded struct {
 	Role     Role
 	Listen   Listen
 	TLS      *tls.Config // of the gateway and issuer listeners; nil: plain HTTP. Of the admin listener beyond loopback
+	Trusted  []netip.Prefix // listen.trusted_proxies: peers that stand for many clients
 	Store    StoreChoice
 	Gateway  *gateway.Config    // Table, Upstreams, limits
 	Exchange *exchange.Config   // Issuer, Stamper, CacheBytes

@@ -56,8 +56,8 @@ type ListenSection struct {
 	// may use it. On loopback and on a socket it is plain HTTP, beyond it speaks TLS with the certificate of tls.
 	// Absent: not opened.
 	Admin string `yaml:"admin"`
-	// Peers (addresses or CIDR) whose X-Forwarded-For is believed. Default none. A peer too many lets callers
-	// choose the address that limits and logs see.
+	// Peers (addresses or CIDR) whose X-Forwarded-For is believed, at the edge, and who may hold any number of connections,
+	// to edge and issuer. Default none. A peer too many lets callers choose the address that limits and logs see.
 	TrustedProxies []string `yaml:"trusted_proxies"`
 }
 

@@ -10,6 +10,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/coatcheck/coatcheck/cmd/coatcheck/processtest"
 )
 
 // queue is a listener whose connections come from the addresses in it, one after another.
@@ -148,5 +150,25 @@ func TestTrustedProxiesAreNotCounted(t *testing.T) {
 	}
 	if len(l.open) > 0 {
 		t.Errorf("%v are counted", l.open)
+	}
+}
+
+// TestTrustedProxiesStandForManyAtBothHalves: also where only an issuer runs.
+func TestTrustedProxiesStandForManyAtBothHalves(t *testing.T) {
+	t.Parallel()
+	client := processtest.NewClient(t)
+	lab := processtest.New(t, processtest.Options{Replace: []string{"listen:\n", "listen:\n  trusted_proxies: [127.0.0.0/8]\n"}})
+	lab.Up(client)
+	for name, addr := range map[string]string{"gateway": lab.EdgeAddr, "issuer": lab.IssuerAddr} {
+		for n := range maxPerPeer {
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", addr)
+			if err != nil {
+				t.Fatalf("%s: connection %d: %v", name, n, err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+		}
+		if a, err := client.Try("GET", "http://"+addr+"/nowhere", nil, ""); err != nil || a.Status < 400 {
+			t.Errorf("%s: beside %d connections of a trusted proxy: %d, %v, want an answer", name, maxPerPeer, a.Status, err)
+		}
 	}
 }

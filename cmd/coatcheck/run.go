@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"slices"
 
@@ -113,16 +112,12 @@ func start(ctx context.Context, loaded *configs.Loaded, log *slog.Logger) (*proc
 // open binds the role's listeners. An address that is empty, or whose half does not run here, is not opened. The metrics
 // listener is without TLS: it belongs on loopback or a network of the operator's own.
 func (p *process) open(ctx context.Context, l *configs.Loaded, profiles bool) ([]service, error) {
-	var trusted []netip.Prefix
-	if l.Gateway != nil {
-		trusted = l.Gateway.TrustedProxies
-	}
 	wanted := []struct {
 		addr string
 		service
 	}{
-		{l.Listen.Gateway, service{name: "gateway", handler: p.edge, tls: l.TLS, streams: true, trusted: trusted}},
-		{l.Listen.Issuer, service{name: "issuer", handler: p.issuer, tls: l.TLS}},
+		{l.Listen.Gateway, service{name: "gateway", handler: p.edge, tls: l.TLS, streams: true, trusted: l.Trusted}},
+		{l.Listen.Issuer, service{name: "issuer", handler: p.issuer, tls: l.TLS, trusted: l.Trusted}},
 		{l.Listen.Admin, service{name: "admin", handler: p.admin, tls: adminTLS(l), givesWay: true}},
 		{l.Listen.Metrics, service{name: "metrics", handler: p.ops(profiles), last: true}},
 	}
