@@ -7,8 +7,9 @@
 //     Then comes the scope that the route asks for: 403 names it.
 //   - A presented token is compared with all tokens, in constant time, and the work is the same whichever it is. Kept is
 //     the SHA-256 of a generated secret (HashSecret), never the secret.
-//   - Every call leaves one audit line, whatever its answer: who, what, from where, how it ended. Paths are named by their
-//     pattern; no token, query or body is ever logged.
+//   - Every call with a known token leaves one audit line, whatever its answer: who, what, from where, how it ended. Paths
+//     are named by their pattern; no token, query or body is ever logged. An address that goes on with wrong tokens gets one
+//     line a second, which tells how many had none.
 //   - Bodies are bounded. Paths have one spelling, and nothing is redirected: a client that follows would send its token
 //     along. A panic is a 500 that says nothing.
 //   - A valid token is never made to wait for somebody else's wrong ones. A connection ends with the first refusal on it.

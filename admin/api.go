@@ -52,7 +52,9 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	token := a.authenticate(r.Header)
 	if token == nil {
-		c.stranger(a.brake.wrong(c.peer, time.Now()))
+		v := a.brake.wrong(c.peer, time.Now())
+		c.silent, c.untold = v.silent, v.untold
+		c.stranger(v.wait)
 		return
 	}
 	c.name = token.Name

@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,7 +41,7 @@ func TestBrakeCountsByAddress(t *testing.T) {
 			b.wrong(netip.MustParseAddr(from), now)
 		}
 	}
-	braked := func(from string) bool { return b.wrong(netip.MustParseAddr(from), now) > 0 }
+	braked := func(from string) bool { return b.wrong(netip.MustParseAddr(from), now).wait > 0 }
 	empty("192.0.2.1")
 	empty("2001:db8::1")
 	if !braked("192.0.2.1") || braked("192.0.2.2") {
@@ -60,12 +62,42 @@ func TestBrakeIsBounded(t *testing.T) {
 		}
 	}
 	flood(1)
-	if n := len(b.free); n > maxAddresses+1 {
+	if n := len(b.by); n > maxAddresses+1 {
 		t.Errorf("%d addresses remembered, want at most %d and the shared one", n, maxAddresses)
 	}
 	now = now.Add(wrongBurst * wrongEvery)
 	flood(2)
-	if n := len(b.free); n > maxAddresses+1 {
+	if n := len(b.by); n > maxAddresses+1 {
 		t.Errorf("%d addresses remembered after a second flood, want at most %d and the shared one", n, maxAddresses)
 	}
+}
+
+// TestFloodOfWrongTokensIsToldBriefly: one line a second for each address, and none of the calls is lost from the count.
+func TestFloodOfWrongTokensIsToldBriefly(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := newKit(t)
+		const flood = 500
+		for range 3 {
+			for range flood {
+				k.call("GET", "/v1/tokens", "", "Bearer wrong")
+			}
+			time.Sleep(tellEvery)
+		}
+		k.call("GET", "/v1/tokens", "", "Bearer wrong")
+		if got, want := strings.Count(k.log.String(), "\n"), wrongBurst+4; got != want {
+			t.Errorf("%d wrong tokens in three seconds have %d lines, want %d", 3*flood, got, want)
+		}
+		untold := 0
+		for _, line := range strings.Split(strings.TrimSpace(k.log.String()), "\n") {
+			var l struct{ Untold int }
+			if err := json.Unmarshal([]byte(line), &l); err != nil {
+				t.Fatalf("log line %q: %v", line, err)
+			}
+			untold += l.Untold
+		}
+		if got, want := untold+wrongBurst+4, 3*flood+1; got != want {
+			t.Errorf("the lines tell of %d calls, want %d", got, want)
+		}
+	})
 }

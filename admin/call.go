@@ -21,6 +21,8 @@ type call struct {
 	name    string // of the token; empty: none of ours
 	pattern string // of the route; empty: none
 	status  int    // 0: nothing was answered yet
+	silent  bool   // it has no line of its own
+	untold  int    // calls before it that had none
 }
 
 func newCall(w http.ResponseWriter, r *http.Request) *call {
@@ -48,8 +50,11 @@ func (c *call) Write(p []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (c *call) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// audit writes the one line of this call. A method is cut: whoever sends it may have no token.
+// audit writes the one line of this call, unless it is one of many wrong tokens. A method is cut: whoever sends it may have no token.
 func (a *api) audit(ctx context.Context, c *call) {
+	if c.silent {
+		return
+	}
 	level := slog.LevelInfo
 	switch {
 	case c.status >= http.StatusInternalServerError:
@@ -67,6 +72,9 @@ func (a *api) audit(ctx context.Context, c *call) {
 	}
 	if c.peer.IsValid() {
 		attrs = append(attrs, slog.String("address", c.peer.String()))
+	}
+	if c.untold > 0 {
+		attrs = append(attrs, slog.Int("untold", c.untold))
 	}
 	a.logger.LogAttrs(ctx, level, "admin call", attrs...)
 }

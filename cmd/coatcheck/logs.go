@@ -12,10 +12,12 @@ import (
 	"github.com/coatcheck/coatcheck/configs"
 )
 
-// A line waits at most logDelay, and at most logBuffer bytes wait: the access log costs no system call a request.
+// A line waits at most logDelay, and at most logBuffer bytes wait: the access log costs no system call a request. The last
+// quarter of them is kept for audit lines.
 const (
-	logBuffer = 1 << 20
-	logDelay  = 100 * time.Millisecond
+	logBuffer   = 1 << 20
+	logOrdinary = logBuffer / 4 * 3
+	logDelay    = 100 * time.Millisecond
 )
 
 // logSink is where log lines go: redacted, buffered, flushed soon. Nobody who logs waits for whoever reads the log:
@@ -43,17 +45,20 @@ func newLogger(out io.Writer, t configs.Telemetry) (*slog.Logger, *logSink, erro
 	sink := &logSink{out: out, full: make(chan struct{}, 1)}
 	opts := &slog.HandlerOptions{Level: level}
 	if t.LogJSON {
-		return slog.New(slog.NewJSONHandler(sink, opts)), sink, nil
+		return slog.New(auditing{slog.NewJSONHandler(sink, opts), slog.NewJSONHandler(auditLines{sink}, opts)}), sink, nil
 	}
-	return slog.New(slog.NewTextHandler(sink, opts)), sink, nil
+	return slog.New(auditing{slog.NewTextHandler(sink, opts), slog.NewTextHandler(auditLines{sink}, opts)}), sink, nil
 }
 
-// Write takes one line; handlers of log/slog write a record with one call. It never blocks and never fails.
-func (s *logSink) Write(line []byte) (int, error) {
+// Write takes one ordinary line; handlers of log/slog write a record with one call. It never blocks and never fails.
+func (s *logSink) Write(line []byte) (int, error) { return s.add(line, logOrdinary) }
+
+// add takes a line while no more than room bytes wait with it.
+func (s *logSink) add(line []byte, room int) (int, error) {
 	clean := redact(line)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.buf)+len(clean) > logBuffer {
+	if len(s.buf)+len(clean) > room {
 		s.lost++
 		return len(line), nil
 	}

@@ -2,14 +2,19 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/coatcheck/coatcheck/cmd/coatcheck/processtest"
 	"github.com/coatcheck/coatcheck/configs"
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestRedactMasksWhatSlipsThrough: wherever in a line somebody puts a reference or a JWT.
@@ -17,9 +22,9 @@ func TestRedactMasksWhatSlipsThrough(t *testing.T) {
 	t.Parallel()
 	reference := "cck_" + strings.Repeat("a1B2c", 13)
 	const jwt = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl-_x"
-	for _, json := range []bool{true, false} {
+	for _, asJSON := range []bool{true, false} {
 		var out bytes.Buffer
-		log, sink, err := newLogger(&out, configs.Telemetry{LogJSON: json, LogLevel: "debug"})
+		log, sink, err := newLogger(&out, configs.Telemetry{LogJSON: asJSON, LogLevel: "debug"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,11 +36,11 @@ func TestRedactMasksWhatSlipsThrough(t *testing.T) {
 		sink.Flush()
 		got := out.String()
 		if strings.Contains(got, "eyJ") || strings.Contains(got, "a1B2c") {
-			t.Errorf("json %v: a credential is in the log:\n%s", json, got)
+			t.Errorf("json %v: a credential is in the log:\n%s", asJSON, got)
 		}
 		for want, n := range map[string]int{"[reference]": 5, "[jwt]": 3, "5f0c6f2d9a8b4e1c7d3f6a5b4c3d2e1f": 1, "3xWv_Zp9Qm2Lk8Jh7Gf6Ds5Aa4Sd3Fg2Hj1Kl0Zx9Cv": 1, "\n": 5} {
 			if strings.Count(got, want) != n {
-				t.Errorf("json %v: %q is in the log %d times, want %d:\n%s", json, want, strings.Count(got, want), n, got)
+				t.Errorf("json %v: %q is in the log %d times, want %d:\n%s", asJSON, want, strings.Count(got, want), n, got)
 			}
 		}
 	}
@@ -137,4 +142,65 @@ func (f *flaky) Write(p []byte) (int, error) {
 		return 0, errors.New("no space left on device")
 	}
 	return f.Buffer.Write(p)
+}
+
+// TestAuditLinesHaveRoom: whoever has us log much, while the log's reader is slow, pushes out no line about who ended what.
+func TestAuditLinesHaveRoom(t *testing.T) {
+	t.Parallel()
+	for _, asJSON := range []bool{true, false} {
+		var out bytes.Buffer
+		log, sink, err := newLogger(&out, configs.Telemetry{LogJSON: asJSON})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log = log.With("node", 1).WithGroup("at")
+		for range logBuffer / 64 {
+			log.Warn("admin call", slog.String("caller", ""), slog.Int("status", 401))
+			log.Warn("token refused", slog.String("reason", "secret"))
+		}
+		for _, message := range []string{"token revoked", "revoked by an operator", "revocation asked for by an operator failed"} {
+			log.Info(message)
+		}
+		log.Info("admin call", slog.String("method", "GET"), slog.String("caller", "alice"))
+		sink.Flush()
+		for _, want := range []string{"token revoked", "revoked by an operator", "revocation asked for by an operator failed", "alice", "log lines were lost"} {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("json %v: after a flood of other lines %q is not in the log", asJSON, want)
+			}
+		}
+		if out.Len() > logBuffer {
+			t.Errorf("json %v: %d bytes have waited, want at most %d", asJSON, out.Len(), logBuffer)
+		}
+	}
+}
+
+// TestAuditLinesAreThoseOfTheRooms: what is to have room in the log is what the issuer and its admin API say.
+func TestAuditLinesAreThoseOfTheRooms(t *testing.T) {
+	t.Parallel()
+	client := processtest.NewClient(t)
+	lab := processtest.New(t, processtest.Options{Lease: "100ms"})
+	issuer, _ := lab.Up(client)
+	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+	by := url.Values{"token": {lab.Token(client)}, "client_id": {lab.Client}, "client_secret": {lab.Secret}}
+	client.Do("POST", lab.Issuer()+"/oauth2/revoke", form, by.Encode())
+	lab.Admin(client, issuer, "POST", "/v1/revocations", map[string]any{"client": lab.Client})
+	if code := issuer.Terminate(); code != exitOK {
+		t.Fatalf("the issuer ended with %d", code)
+	}
+	found := map[string]int{}
+	for _, line := range strings.Split(strings.TrimSpace(issuer.Stderr.String()), "\n") {
+		var l struct{ Msg, Caller string }
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Fatalf("log line %q: %v", line, err)
+		}
+		r := slog.NewRecord(time.Time{}, slog.LevelInfo, l.Msg, 0)
+		r.AddAttrs(slog.String("caller", l.Caller))
+		if audited(r) {
+			found[l.Msg]++
+		}
+	}
+	want := map[string]int{"token revoked": 1, "revoked by an operator": 1, "admin call": 1}
+	if diff := cmp.Diff(want, found); diff != "" {
+		t.Errorf("audit lines (-want +got):\n%s", diff)
+	}
 }
