@@ -60,6 +60,10 @@ lab: build ## Load lab: the edge beside nginx and nginx + Lua, interleaved (inst
 simulate: ## Simulate the revocation protocol in SEEDS=500 worlds, each decided by one number; SEEDS=100000 is a campaign
 	$(GO) test $(TAGS) -timeout 0 ./revocation/simulation -run TestSimulation -v -seeds $(or $(SEEDS),500) -from $(or $(FROM),1)
 
+mutate: ## Take each safeguard of the revocation protocol out; the model, the simulation or a test must notice (a quarter of an hour)
+	@tools/setup.sh spin gcc redis-server
+	@$(GO) -C tools run ./mutate $(if $(MUTANT),'$(MUTANT)')
+
 model: ## Check the model of the revocation protocol with spin (installs it); MODEL=short or long
 	@tools/setup.sh spin gcc
 	@revocation/model/check.sh $(MODEL)

@@ -123,14 +123,17 @@ func (w *world) stops(r *rand.Rand, do func()) {
 func failover(w *world, r *rand.Rand) {
 	old := w.now()
 	next := &server{Memory: store.NewShardedMemory(w.shards), name: fmt.Sprintf("redis-%d", w.history.now()/time.Millisecond)}
-	next.Restore(w.old(r, 4))
+	next.Restore(w.old(r, 1+r.IntN(12)))
 	old.Demote()
 	w.mu.Lock()
 	w.master = next
 	w.mu.Unlock()
 	var turning sync.WaitGroup
 	for _, h := range w.hosts() {
-		late := between(r, time.Millisecond, 4*lease)
+		late := between(r, time.Millisecond, 20*time.Millisecond)
+		if chance(r, 0.4) {
+			late = between(r, time.Millisecond, 4*lease)
+		}
 		turning.Go(func() {
 			time.Sleep(late)
 			h.turn(next)

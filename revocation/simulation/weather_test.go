@@ -24,7 +24,7 @@ func newWeather(r *rand.Rand) *weather {
 		w.slow, w.late = r.Float64()*0.2, between(r, lease/4, 6*lease)
 	}
 	if chance(r, 0.4) {
-		w.stall = r.Float64() * 0.02
+		w.stall = r.Float64() * r.Float64() * 0.2
 	}
 	return w
 }
