@@ -163,6 +163,33 @@ func TestASnapshotAndALostJournal(t *testing.T) {
 	})
 }
 
+// TestAnIssuerLeavesTheList: what it acknowledged is in no journal any more.
+func TestAnIssuerLeavesTheList(t *testing.T) {
+	t.Parallel()
+	for away, ended := range map[time.Duration]bool{time.Second: true, 25 * time.Hour: false} {
+		synctest.Test(t, func(t *testing.T) {
+			way := &wire{Memory: store.NewMemory()}
+			a := start(t, way, newFragile(), "a", RevokerConfig{}, "b")
+			b := start(t, way, newFragile(), "b", RevokerConfig{}, "a")
+			ready(t, a, b)
+			gone := issue(t, way.Memory)
+			old := way.Snapshot()
+			b.revoke(token(gone))
+			b.kill()
+			a = a.again() // the list is now {a}
+			ready(t, a)
+			time.Sleep(away)
+			way.openings()
+			way.Restore(old)
+			within(t, 3*time.Second, a.open)
+			if got := way.openings(); !slices.Equal(got, []bool{ended}) {
+				t.Errorf("%v after the last of b: openings ended grants: %v, want once %v", away, got, ended)
+			}
+			lives(t, way.Memory, gone, false)
+		})
+	}
+}
+
 // TestAnIssuerIsMissing: the shard stays closed for Missing, then it opens without him.
 func TestAnIssuerIsMissing(t *testing.T) {
 	t.Parallel()

@@ -46,6 +46,9 @@ type RevokerConfig struct {
 	// Missing is how long a closed shard waits for the other issuers before it is opened without them, which ends
 	// every grant issued before; default 30 s.
 	Missing time.Duration
+	// Life is how long a token lives at most, whatever the configuration was when it was made; default, and least, a day.
+	// For so long an issuer that was taken off the list is missed by a shard that is opened again.
+	Life time.Duration
 	// Jitter is a random part of d, so that issuers do not all ask again at once; nil: math/rand. A simulation gives its own.
 	Jitter func(d time.Duration) time.Duration
 	Logger *slog.Logger         // nil: discards
@@ -108,6 +111,7 @@ func (c *RevokerConfig) complete() error {
 	}
 	c.Lease = cmp.Or(c.Lease, 500*time.Millisecond).Truncate(time.Millisecond)
 	c.Missing = cmp.Or(c.Missing, 30*time.Second)
+	c.Life = max(c.Life, 24*time.Hour)
 	if c.Lease < time.Millisecond || c.Lease > longestLease {
 		return fmt.Errorf("lease of %v is not between 1ms and %v", c.Lease, longestLease)
 	}

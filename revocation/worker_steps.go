@@ -60,7 +60,8 @@ func (w *worker) vote(ctx context.Context, s store.Shard, whole bool) error {
 func (w *worker) open(ctx context.Context, s store.Shard) error {
 	absent, gap := missing(s, w.self.issuers), gaps(s, w.self.issuers)
 	opening := store.Opening{
-		Replication: s.Replication, Issuers: w.self.issuers, Missing: s.Empty || len(absent) > 0, Lease: w.r.config.Lease,
+		Replication: s.Replication, Issuers: w.self.issuers, Missing: s.Empty || len(absent) > 0,
+		Life: w.r.config.Life, Lease: w.r.config.Lease,
 	}
 	var ended bool
 	err := ask(ctx, func(ctx context.Context) (err error) {
@@ -77,7 +78,8 @@ func (w *worker) open(ctx context.Context, s store.Shard) error {
 		w.log.LogAttrs(ctx, slog.LevelInfo, "shard opened: nothing is missing, all grants live on")
 		return nil
 	}
-	w.log.LogAttrs(ctx, slog.LevelWarn, "shard opened: earlier grants have ended, because it cannot be known what was revoked",
+	w.log.LogAttrs(ctx, slog.LevelWarn, "shard opened: earlier grants have ended, because it cannot be known what was revoked; "+
+		"if no issuer is named here, one that is not on the list has revoked lately",
 		slog.Bool("empty", s.Empty), slog.String("issuers_missing", strings.Join(absent, " ")),
 		slog.String("issuers_not_enrolled", strings.Join(gap, " ")))
 	return nil

@@ -113,7 +113,10 @@ type Opening struct {
 	// Missing lets the shard be opened without those who have not voted. Then, as when somebody votes that it does not
 	// know, or the shard is empty, everything that was issued before ends.
 	Missing bool
-	Lease   time.Duration // for a shard that has none yet
+	// Life is how long a token lives at most. An issuer that is not on the list, but has written to the shard within it, may
+	// have revoked what matters and is not in here: as if somebody had voted that he does not know. 0: whenever it wrote.
+	Life  time.Duration
+	Lease time.Duration // for a shard that has none yet
 }
 
 // Listed is what an issuer may learn of a record without its reference.

@@ -84,6 +84,9 @@ func (o Opening) check() error {
 		return errors.New("the list of issuers is empty")
 	}
 	errs := []error{checkName("replication id", o.Replication), checkLease(o.Lease, o.Lease)}
+	if o.Life < 0 {
+		errs = append(errs, errors.New("a life must not be negative"))
+	}
 	for _, issuer := range o.Issuers {
 		errs = append(errs, checkName("issuer", issuer))
 	}

@@ -67,6 +67,7 @@ func (m *Memory) Revoke(ctx context.Context, shard int, by Author, fence string,
 		found[i] = s.revoke(n.Revocation, time.Now())
 		mine.done = n.Number
 	}
+	mine.at = time.Now().Unix()
 	s.journals[by.Issuer] = mine
 	answer := Revoked{Done: mine.done, At: s.head.at, Sleep: s.head.sleep, Found: found}
 	if replicas > 0 {

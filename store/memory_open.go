@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -72,7 +74,7 @@ func (m *Memory) Shard(ctx context.Context, shard int, issuer string) (Shard, er
 func (m *Memory) Enrol(ctx context.Context, shard int, by Author) error {
 	err := m.inOpen(ctx, shard, by.check(), func(s *memoryShard) error {
 		if s.journals[by.Issuer].journal != by.Journal {
-			s.journals[by.Issuer] = enrolment{journal: by.Journal}
+			s.journals[by.Issuer] = enrolment{journal: by.Journal, at: time.Now().Unix()}
 		}
 		return nil
 	})
@@ -110,22 +112,27 @@ func (m *Memory) Open(ctx context.Context, shard int, o Opening) (ended bool, er
 	if m.replica || o.Replication != m.replication || m.closed(s) == nil {
 		return false, fmt.Errorf("open: %w", ErrConflict)
 	}
-	voted, whole := s.count(o)
+	now := time.Now()
+	voted, whole := s.count(o, now)
 	if s.head != nil && !voted && !o.Missing {
 		return false, fmt.Errorf("open: %w", ErrConflict)
 	}
 	ended = s.head == nil || !whole
-	s.open(o, ended, time.Now())
+	s.open(o, ended, now)
 	return ended, nil
 }
 
-// count reports whether every issuer has voted, and whether all have and say that nothing is missing.
-func (s *memoryShard) count(o Opening) (voted, whole bool) {
+// count reports whether every issuer has voted, and whether all have and say that nothing is missing, and nobody else has
+// written lately.
+func (s *memoryShard) count(o Opening, now time.Time) (voted, whole bool) {
 	voted, whole = true, true
 	for _, issuer := range o.Issuers {
 		b := s.votes[issuer]
 		counts := b.replication == o.Replication
 		voted, whole = voted && counts, whole && counts && b.whole
+	}
+	for issuer, e := range s.journals {
+		whole = whole && (slices.Contains(o.Issuers, issuer) || o.Life > 0 && now.Unix()-e.at > seconds(o.Life))
 	}
 	return voted, whole
 }
@@ -148,5 +155,6 @@ func (s *memoryShard) open(o Opening, ended bool, now time.Time) {
 		s.head.began = s.head.at.Seq
 	}
 	s.head.incarnation, s.head.opened = rand.Text(), o.Replication
+	maps.DeleteFunc(s.journals, func(issuer string, _ enrolment) bool { return !slices.Contains(o.Issuers, issuer) })
 	clear(s.votes)
 }

@@ -48,6 +48,7 @@ type link struct {
 type enrolment struct {
 	journal string
 	done    uint64
+	at      int64 // when it was last written; unix seconds
 }
 
 type ballot struct {

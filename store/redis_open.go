@@ -59,7 +59,7 @@ func (r *Redis) Open(ctx context.Context, shard int, o Opening) (ended bool, err
 	if o.Missing {
 		missing = "1"
 	}
-	args := []any{o.Replication, rand.Text(), rand.Text(), o.Lease.Milliseconds(), missing, int64(keptFor / time.Second)}
+	args := []any{o.Replication, rand.Text(), rand.Text(), o.Lease.Milliseconds(), missing, int64(keptFor / time.Second), seconds(o.Life)}
 	for _, issuer := range o.Issuers {
 		args = append(args, issuer)
 	}

@@ -177,7 +177,7 @@ func TestRedisWaitsForReplicas(t *testing.T) {
 		_, err := revoke(2, 2*time.Second)
 		return err == nil
 	})
-	if !strings.Contains(replica.Do("HGET", "coatcheck:{0}:journals", author.Issuer).(string), " 2") {
+	if !strings.Contains(replica.Do("HGET", "coatcheck:{0}:journals", author.Issuer).(string), " 2 ") {
 		t.Error("confirmed, and the replica does not have it")
 	}
 }

@@ -76,4 +76,7 @@ func (w *words) lines(text string, of int) [][]string {
 
 func formatCount(n uint64) string { return strconv.FormatUint(n, 10) }
 
+// seconds never says less.
+func seconds(d time.Duration) int64 { return int64((d + time.Second - 1) / time.Second) }
+
 func shardName(shard int) string { return strconv.Itoa(shard) }

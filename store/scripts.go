@@ -27,11 +27,11 @@ var (
 	swapStateScript = newScript(commandSwapState, false, 0)
 
 	pullScript     = newScript(commandPull, true, 8, "count", "head")
-	revokeScript   = newScript(commandRevoke, false, 5, "count", "head", "record", "bucket", "quota")
-	shardScript    = newScript(commandShard, true, 12, "count", "head")
-	enrolScript    = newScript(commandEnrol, false, 0, "count", "head")
-	voteScript     = newScript(commandVote, false, 0, "count", "head")
-	openScript     = newScript(commandOpen, false, 1, "count", "head")
+	revokeScript   = newScript(commandRevoke, false, 5, "count", "head", "journals", "record", "bucket", "quota")
+	shardScript    = newScript(commandShard, true, 12, "count", "head", "journals")
+	enrolScript    = newScript(commandEnrol, false, 0, "count", "head", "journals")
+	voteScript     = newScript(commandVote, false, 0, "count", "head", "journals")
+	openScript     = newScript(commandOpen, false, 1, "count", "head", "journals")
 	setLeaseScript = newScript(commandSetLease, false, 0, "count", "head")
 
 	listScript    = newScript(commandList, true, 2, "count", "head", "record", "floors", "listed")

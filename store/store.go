@@ -42,7 +42,7 @@
 //	<prefix>:{<shard>}:head              hash    seq, id: the position; incarnation, opened, began; lease and sleep in ms
 //	<prefix>:{<shard>}:floors            hash    all, before, client:…, family:…, subject:…, key:…; and keys, their list
 //	<prefix>:{<shard>}:log               stream  <seq>-0: one entry "id of the one before, id, kind, name, until"
-//	<prefix>:{<shard>}:journals          hash    issuer: "<journal id> <last number done>"
+//	<prefix>:{<shard>}:journals          hash    issuer: "<journal id> <last number done> <unix s of that>"
 //	<prefix>:{<shard>}:votes             hash    issuer: "<replication id> whole|gap", while the shard is closed
 //	<prefix>:{0}:seen                    hash    edge: "<unix ms> <seq>,<seq>…", for people
 //	<prefix>:{0}:state:<name>            hash    version and blob of one piece of sealed state

@@ -62,6 +62,10 @@ func (p *process) wireRevoker(l *configs.Loaded) (*revocation.Revoker, error) {
 	}
 	c := *l.Revoker
 	c.Shards, c.Journal = p.store, p.journal
+	c.Life = l.Issuer.TTL
+	for _, client := range l.Issuer.Clients {
+		c.Life = max(c.Life, client.TTL)
+	}
 	c.Logger, c.Meter = p.log, p.tel.meter
 	r, err := revocation.NewRevoker(c)
 	if err != nil {

@@ -12,9 +12,8 @@ local node, fence = master(), ARGV[8]
 if fence == '' then fence = h and h.opened end
 if not node or node ~= fence then return {number, 'closed'} end
 if not h then return {number, 'conflict'} end
-local journal, done = string.match(redis.call('HGET', KEYS[4], ARGV[6]) or '', '^([%w_-]+) (%d+)$')
-done = parse_count(done)
-if journal ~= ARGV[7] or not done then return {number, 'conflict'} end
+local journal, done = read_enrolment(KEYS[4], ARGV[6])
+if journal ~= ARGV[7] then return {number, 'conflict'} end
 if done < tonumber(ARGV[2]) then return {number, 'gap'} end
 -- Whether a token is dead anyway, and until when a floor matters, was judged by the issuer's clock; records die by this one.
 local now, slack = tonumber(redis.call('TIME')[1]), tonumber(ARGV[11])
@@ -26,7 +25,7 @@ end
 if tonumber(number) <= done then
   -- Already done, and written again all the same: WAIT waits for what its own connection wrote.
   redis.call('DEL', KEYS[7])
-  redis.call('HSET', KEYS[4], ARGV[6], journal .. ' ' .. format_count(done))
+  write_enrolment(KEYS[4], ARGV[6], journal, done)
   return answer('0')
 end
 
@@ -65,7 +64,7 @@ failed = shard_error(number, redis.pcall('XADD', KEYS[3], format_count(seq) .. '
 if failed then return failed end
 h.seq, h.id, done = seq, ARGV[9], tonumber(number)
 redis.call('HSET', KEYS[1], 'seq', format_count(seq), 'id', h.id)
-redis.call('HSET', KEYS[4], ARGV[6], journal .. ' ' .. number)
+write_enrolment(KEYS[4], ARGV[6], journal, done)
 
 -- The oldest entries go when they can name nothing alive any more, and with them the floors that they set, unless raised
 -- since; those of keys, of everything and of time stay.

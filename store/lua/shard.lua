@@ -6,7 +6,7 @@ local node = master()
 if not node then return {shard, 'closed'} end
 local h, failed = read_head(shard, KEYS[1])
 if failed then return failed end
-local journal, done = string.match(redis.call('HGET', KEYS[2], ARGV[2]) or '', '^([%w_-]+) (%d+)$')
+local journal, done = read_enrolment(KEYS[2], ARGV[2])
 local votes, lines = redis.call('HGETALL', KEYS[3]), {}
 for i = 1, #votes, 2 do
   local replication, word = string.match(votes[i + 1], '^(%x+) (%l+)$')
@@ -17,4 +17,4 @@ local open = h and h.opened == node and '1' or '0'
 local empty = h and '0' or '1'
 h = h or {seq = 0, id = '', incarnation = '', lease = 0, sleep = 0}
 return {shard, 'ok', node, open, empty, format_count(h.seq), h.id, h.incarnation, format_count(h.lease), format_count(h.sleep),
-  journal or '', done or '0', table.concat(lines, '\n'), format_count(math.floor(time[1] * 1000 + time[2] / 1000))}
+  journal or '', format_count(done or 0), table.concat(lines, '\n'), format_count(math.floor(time[1] * 1000 + time[2] / 1000))}

@@ -30,6 +30,7 @@ func RunOpening(t *testing.T, open func(t *testing.T) Fragile) {
 		"what is said to another node does not count":               otherNode,
 		"a journal is brought in behind a fence":                    broughtIn,
 		"a journal that is not enrolled vouches for nothing":        notEnrolled,
+		"an issuer that left the list is missed for a while":        strangerIsMissed,
 		"an emptied store is opened at once, and counts on":         emptied,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/google/go-cmp/cmp"
@@ -46,6 +47,41 @@ func wantEnded(t *testing.T, h *hand, r store.Record, before store.Shard) {
 	if got := h.pull(0, before.At); len(got.Entries) != 1 || got.Entries[0].Kind != store.KindBefore || got.At.Seq != before.At.Seq+1 {
 		t.Errorf("pull: got %+v, want one entry of what has ended", got)
 	}
+}
+
+// strangerIsMissed: whoever is not on the list may have revoked what is not in here, until it cannot matter any more.
+func strangerIsMissed(t *testing.T, h *hand, s Fragile) {
+	Open(t, h)
+	h.enrol()
+	left := store.Author{Issuer: "issuer-that-left", Journal: "journal-c"}
+	open := func(life, later time.Duration) (ended bool) {
+		t.Helper()
+		must(t, h.Enrol(t.Context(), 0, left))
+		enrolled := time.Now()
+		Eventually(t, expiryLimit, "time to pass", func() bool { return time.Since(enrolled) >= later })
+		s.Restart()
+		must(t, h.vote(0, h.by, true))
+		must(t, h.vote(0, left, true))
+		ended, err := h.Open(t.Context(), 0, store.Opening{Replication: h.shard(0).Replication, Issuers: []string{h.by.Issuer}, Life: life, Lease: Lease})
+		must(t, err)
+		if now, err := h.Shard(t.Context(), 0, left.Issuer); err != nil || now.Journal != "" {
+			t.Errorf("after the opening: got %+v, %v, want it forgotten", now, err)
+		}
+		return ended
+	}
+	r := h.put(0)
+	if !open(time.Hour, 0) {
+		t.Error("heard within an hour: nothing has ended, though nobody knows what it has revoked")
+	}
+	h.wantDead("put before", r)
+	if !open(0, 2*time.Second) {
+		t.Error("no life given: nothing has ended")
+	}
+	r = h.put(0, func(r *store.Record) { r.Since = h.since(0) })
+	if open(time.Second, 3*time.Second) {
+		t.Error("not heard for longer than a token lives: all has ended")
+	}
+	h.wantLives("put before", r)
 }
 
 func votesOfAll(t *testing.T, h *hand, s Fragile) {
