@@ -1,12 +1,11 @@
 package revocation
 
 import (
-	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 
 // What bounds a journal.
 const (
-	maxAppend  = 4096      // revocations in one call
-	maxJournal = 256 << 20 // bytes of the file, and about that in memory: three million revocations that still matter
+	maxAppend  = 4096     // revocations in one call
+	maxJournal = 64 << 20 // bytes of the file, and about that in memory: a million revocations that still matter
 	// afterlife is how long an entry is kept beyond its Until: by the clock of an edge the token may live that much longer.
 	afterlife = time.Minute
 )
@@ -39,6 +38,8 @@ type Journal struct {
 	known uint64 // the last number that the file had when it was opened
 	cut   int    // bytes of a write that a crash cut off, dropped when it was opened
 
+	// renewing is held by who writes the file anew. It is taken before writing.
+	renewing sync.Mutex
 	// writing guards file and reviewAt. It is held over write and fsync: whoever comes meanwhile joins the next group.
 	writing  sync.Mutex
 	file     medium
@@ -46,7 +47,7 @@ type Journal struct {
 
 	mu        sync.Mutex // guards what follows; never held over the disk
 	gathering *group     // who waits for the disk; nil: nobody
-	entries   []entry    // on disk, by number
+	entries   pages      // on disk
 	last      uint64     // the last number given
 	size      int        // bytes of the file
 	clock     storeClock // by which entries die
@@ -85,26 +86,28 @@ func NewVolatileJournal() *Journal {
 // openJournal reads what is there and writes it anew, also if nothing was wrong: a page whose fsync failed before may be
 // in the system's memory only, and no later fsync of that file would say so.
 func openJournal(files disk, path string) (*Journal, error) {
-	content, err := readAll(files, path)
-	if err != nil {
-		return nil, fmt.Errorf("revocation: journal: %w", err)
-	}
 	j := &Journal{path: path, files: files, bound: maxJournal, lock: nowhere{}, clock: storeClock{begun: time.Now()}}
-	if content == nil {
-		j.id = newID()
-	} else if err := j.load(content); err != nil {
+	if err := j.load(); err != nil {
 		return nil, err
 	}
 	j.known = j.last
 	j.last += skipped()
-	if err := j.rewrite(); err != nil {
+	if err := j.renew(); err != nil {
 		return nil, fmt.Errorf("revocation: journal: %w; make room or give this process the right to write there", err)
 	}
 	return j, nil
 }
 
-func (j *Journal) load(content []byte) error {
-	c, err := parse(content)
+func (j *Journal) load() error {
+	file, err := j.files.open(j.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		j.id = newID()
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("revocation: journal: %w", err)
+	}
+	c, err := readJournal(file)
 	if err != nil {
 		return fmt.Errorf("revocation: journal %s: %w; bring the file back from a copy, or move it away and start with a new one: "+
 			"a store that loses data before it has been enrolled will then end all earlier grants", j.path, err)
@@ -126,28 +129,30 @@ func (j *Journal) After(n uint64, limit int) []store.Numbered {
 func (j *Journal) after(n uint64, limit int, concerns func(Revocation) bool) (found []store.Numbered, looked uint64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	now := j.clock.now()
-	from, exact := slices.BinarySearchFunc(j.entries, n, func(e entry, n uint64) int { return cmp.Compare(e.Number, n) })
-	if exact {
-		from++
-	}
-	for _, e := range j.entries[from:] {
-		if !e.alive(now) || !concerns(e.Revocation) {
+	gone := goneAt(j.clock.now())
+	for e := range j.entries.after(n) {
+		if !e.alive(gone) {
+			continue
+		}
+		numbered := e.numbered()
+		if !concerns(numbered.Revocation) {
 			continue
 		}
 		if len(found) == limit {
 			return found, found[limit-1].Number
 		}
-		found = append(found, e.Numbered)
+		found = append(found, numbered)
 	}
 	return found, max(n, j.last)
 }
 
 // Close releases the file.
 func (j *Journal) Close() error {
+	j.fail(errors.New("it is closed"))
+	j.renewing.Lock() // who writes the file anew sees that it is for nothing
+	defer j.renewing.Unlock()
 	j.writing.Lock()
 	defer j.writing.Unlock()
-	j.fail(errors.New("it is closed"))
 	return errors.Join(j.file.Close(), j.lock.Close())
 }
 
@@ -169,7 +174,14 @@ func (j *Journal) state() (size, entries int, failed error) {
 	if failed == nil && j.size+sizeFrame+maxBody > j.bound && !j.spare() {
 		failed = j.full()
 	}
-	return j.size, len(j.entries), failed
+	return j.size, j.entries.count, failed
+}
+
+// broken is why nothing more is ever accepted.
+func (j *Journal) broken() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.failed
 }
 
 func newID() string {

@@ -35,16 +35,30 @@ func (j *Journal) append(rs []Revocation, numbered func(first uint64)) (last uin
 		return 0, err
 	}
 	g, mine := j.join(call{rs: rs, numbered: numbered})
-	j.writing.Lock()
-	defer j.writing.Unlock()
-	if !g.written { // whoever comes first writes for all
-		g.err = j.commit(g)
-		g.written = true
+	err = j.write(g, false)
+	if errors.Is(err, errBound) {
+		j.makeRoom()
+		err = j.write(g, true)
 	}
-	if g.err != nil {
-		return 0, g.err
+	if err != nil {
+		return 0, err
 	}
 	return g.calls[mine].last, nil
+}
+
+// write writes a group, or says what came of that: whoever comes first writes for all. Before the last attempt one that
+// does not fit has not been refused.
+func (j *Journal) write(g *group, last bool) error {
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	if g.written {
+		return g.err
+	}
+	err := j.commit(g)
+	if last || !errors.Is(err, errBound) {
+		g.written, g.err = true, err
+	}
+	return err
 }
 
 // join puts a call into the group that gathers, or into a new one when that is full. A full group is written by its own
@@ -63,32 +77,28 @@ func (j *Journal) join(c call) (g *group, mine int) {
 
 // commit is called with writing held.
 func (j *Journal) commit(g *group) error {
-	entries, frame, err := j.number(g)
-	if errors.Is(err, errBound) && j.makeRoom() {
-		entries, frame, err = j.number(g)
-	}
+	body, err := j.number(g)
 	if err != nil {
 		return err
 	}
-	_, err = j.file.Write(frame)
+	written, err := j.file.Write(append(frame(body), body...)) // at once: see the format
 	if err == nil {
 		err = j.file.Sync()
 	}
 	if err != nil {
 		j.fail(err)
-		_, _, err = j.state()
-		return err
+		return j.broken()
 	}
 	for _, c := range g.calls {
 		c.numbered(c.last - uint64(len(c.rs)) + 1)
 	}
-	j.publish(entries, len(frame))
+	j.publish(body, written)
 	j.review()
 	return nil
 }
 
 // number closes the group and gives its numbers; they are taken only when it is published.
-func (j *Journal) number(g *group) ([]entry, []byte, error) {
+func (j *Journal) number(g *group) (body []byte, err error) {
 	now := time.Now().Unix()
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -96,29 +106,29 @@ func (j *Journal) number(g *group) ([]entry, []byte, error) {
 		j.gathering = nil
 	}
 	if j.failed != nil {
-		return nil, nil, j.failed
+		return nil, j.failed
 	}
 	number := j.last
-	entries := make([]entry, 0, g.size)
 	for i := range g.calls {
 		for _, r := range g.calls[i].rs {
 			number++
-			entries = append(entries, newEntry(number, now, r))
+			body = appendEntry(body, number, now, r)
 		}
 		g.calls[i].last = number
 	}
-	frame := appendGroup(nil, entries)
-	if j.size+len(frame) > j.bound {
-		return nil, nil, j.full()
+	if j.size+sizeFrame+len(body) > j.bound {
+		return nil, j.full()
 	}
-	return entries, frame, nil
+	return body, nil
 }
 
-func (j *Journal) publish(entries []entry, bytes int) {
+func (j *Journal) publish(body []byte, bytes int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.entries = append(j.entries, entries...)
-	j.last = entries[len(entries)-1].Number
+	for e := range entriesOf(body) {
+		j.entries.add(e)
+		j.last = e.number()
+	}
 	j.size += bytes
 }
 

@@ -73,9 +73,9 @@ func lists(t *testing.T, when string, j *Journal, want string) {
 	if got := names(j.After(0, 10)); got != want {
 		t.Errorf("%s: After lists %q, want %q", when, got, want)
 	}
-	j.writing.Lock()
-	defer j.writing.Unlock()
-	if err := j.rewrite(); err != nil {
+	j.renewing.Lock()
+	defer j.renewing.Unlock()
+	if err := j.renew(); err != nil {
 		t.Fatal(err)
 	}
 	if got := names(j.After(0, 10)); got != want {

@@ -122,25 +122,6 @@ func (l lockedFile) Close() error {
 	return errors.Join(syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN), l.f.Close())
 }
 
-// readAll reads a file whole; nil when there is none.
-func readAll(files disk, name string) ([]byte, error) {
-	f, err := files.open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxJournal+1))
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
-	if len(content) > maxJournal {
-		return nil, fmt.Errorf("%s has more than %d bytes: no journal gets so large", name, maxJournal)
-	}
-	return content, nil
-}
-
 // nowhere is the disk of a volatile journal: it keeps nothing.
 type nowhere struct{}
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"sync"
 )
 
 var (
@@ -18,9 +19,10 @@ var (
 // fragile is a disk that loses what was not fsynced, in any way that a crash may lose it, and that forgets what it could
 // not fsync, as Linux does: the next fsync of the file says yes.
 type fragile struct {
-	steps  int // left until the power is cut; below 0: never
-	room   int // bytes that may yet be written; below 0: any
-	unsync int // fsyncs left until one fails; below 0: never
+	mu     sync.Mutex // held by each step: a journal is written anew while others append to it
+	steps  int        // left until the power is cut; below 0: never
+	room   int        // bytes that may yet be written; below 0: any
+	unsync int        // fsyncs left until one fails; below 0: never
 
 	names, durable map[string]*inode
 }
@@ -45,6 +47,8 @@ func (d *fragile) step() error {
 }
 
 func (d *fragile) open(name string) (medium, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	n, ok := d.names[name]
 	if !ok {
 		return nil, fs.ErrNotExist
@@ -53,6 +57,8 @@ func (d *fragile) open(name string) (medium, error) {
 }
 
 func (d *fragile) create(name string) (medium, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.step(); err != nil {
 		return nil, err
 	}
@@ -62,6 +68,8 @@ func (d *fragile) create(name string) (medium, error) {
 }
 
 func (d *fragile) replace(from, to string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if err := d.step(); err != nil {
 		return err
 	}
@@ -75,6 +83,8 @@ func (d *fragile) replace(from, to string) error {
 }
 
 func (d *fragile) remove(name string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	delete(d.names, name)
 	return d.step()
 }
@@ -82,6 +92,8 @@ func (d *fragile) remove(name string) error {
 // restart is the same disk after a crash of the machine: an entry of the folder may be old or new, and of what was not
 // fsynced any part may be there, with holes of zeros.
 func (d *fragile) restart(r *rand.Rand) *fragile {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	after := newFragile()
 	names := d.durable
 	if r.IntN(2) == 0 {
@@ -119,6 +131,8 @@ func (h *handle) Read(b []byte) (int, error) { return h.rest.Read(b) }
 func (h *handle) Close() error               { return nil }
 
 func (h *handle) Write(b []byte) (int, error) {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
 	if err := h.disk.step(); err != nil {
 		h.node.data = append(h.node.data, b[:len(b)/2]...)
 		return len(b) / 2, err
@@ -137,6 +151,8 @@ func (h *handle) Write(b []byte) (int, error) {
 }
 
 func (h *handle) Sync() error {
+	h.disk.mu.Lock()
+	defer h.disk.mu.Unlock()
 	if err := h.disk.step(); err != nil {
 		return err
 	}
@@ -155,6 +171,8 @@ var _ io.Reader = (*handle)(nil)
 
 // copy is the disk as a machine has it that was made from a picture of this one.
 func (d *fragile) copy() *fragile {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	c := newFragile()
 	for name, n := range d.names {
 		c.names[name] = &inode{data: bytes.Clone(n.data), synced: n.synced}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,6 +35,7 @@ func TestAFullJournalTakesMoreWhenSomethingDies(t *testing.T) {
 		if got := len(j.After(0, 1e6)); more < early/2 || got != late+more {
 			t.Errorf("of %d entries %d died, %d more were taken, and After lists %d", early+late, early, more, got)
 		}
+		j.settle()
 		if j.size > j.bound {
 			t.Errorf("%d bytes, %d allowed", j.size, j.bound)
 		}
@@ -49,12 +51,14 @@ func TestAFullJournalIsNotWrittenAnewForNothing(t *testing.T) {
 	j.tell(time.Now())
 	fill(t, j, 10, time.Now().Add(-time.Hour))
 	fill(t, j, 1000, time.Now().Add(time.Hour))
+	j.settle()
 	file := disk.names["journal"]
 	for range 10 {
 		if _, err := j.Append([]Revocation{token(strings.Repeat("a", 64))}); !errors.Is(err, ErrJournal) {
 			t.Fatalf("Append to a full journal: %v", err)
 		}
 	}
+	j.settle()
 	if disk.names["journal"] != file {
 		t.Error("it was written anew, and is as full as before")
 	}
@@ -80,4 +84,65 @@ func fill(t *testing.T, j *Journal, groups int, until time.Time) (taken int) {
 		}
 	}
 	return taken
+}
+
+// TestAppendsGoOnWhileTheJournalIsWrittenAnew: a file of 64 MiB takes its time, and revocations do not wait for that. What
+// they append meanwhile is in the new file, too.
+func TestAppendsGoOnWhileTheJournalIsWrittenAnew(t *testing.T) {
+	t.Parallel()
+	disk := &heldUp{fragile: newFragile(), reached: make(chan struct{}), on: make(chan struct{})}
+	j := reopened(t, disk)
+	add(t, j, token("before"), ends(Token, "dead", time.Now().Add(-time.Hour)))
+	j.tell(time.Now())
+	disk.hold = true
+	over := make(chan error)
+	go func() {
+		j.renewing.Lock()
+		defer j.renewing.Unlock()
+		over <- j.renew()
+	}()
+	<-disk.reached
+	last := add(t, j, token("meanwhile"))
+	close(disk.on)
+	if err := <-over; err != nil {
+		t.Fatal(err)
+	}
+	if next := add(t, j, token("after")); next != last+1 {
+		t.Errorf("number %d after %d", next, last)
+	}
+	for when, j := range map[string]*Journal{"written anew": j, "opened again": reopened(t, disk.fragile)} {
+		if got := names(j.After(0, 10)); got != "before meanwhile after" {
+			t.Errorf("%s: After lists %q", when, got)
+		}
+	}
+}
+
+// heldUp is a disk on which the next file that is made is fsynced only when somebody lets it.
+type heldUp struct {
+	*fragile
+	hold        bool
+	reached, on chan struct{}
+}
+
+func (d *heldUp) create(name string) (medium, error) {
+	m, err := d.fragile.create(name)
+	if d.hold {
+		d.hold = false
+		return &slowMedium{medium: m, disk: d}, err
+	}
+	return m, err
+}
+
+type slowMedium struct {
+	medium
+	disk *heldUp
+	once sync.Once
+}
+
+func (m *slowMedium) Sync() error {
+	m.once.Do(func() {
+		close(m.disk.reached)
+		<-m.disk.on
+	})
+	return m.medium.Sync()
 }
