@@ -64,7 +64,7 @@ mutate: ## Take each safeguard of the revocation protocol out; the model, the si
 	@tools/setup.sh spin gcc redis-server
 	@$(GO) -C tools run ./mutate $(if $(MUTANT),'$(MUTANT)')
 
-model: ## Check the model of the revocation protocol with spin (installs it); MODEL=short or long
+model: ## Check the model of the revocation protocol with spin (installs it); MODEL=short is what CI runs
 	@tools/setup.sh spin gcc
 	@revocation/model/check.sh $(MODEL)
 

@@ -226,9 +226,9 @@ func (h *host) Open(ctx context.Context, shard int, o store.Opening) (bool, erro
 }
 
 // SetLease sets a shard's lease.
-func (h *host) SetLease(ctx context.Context, shard int, old, lease, sleep time.Duration) error {
+func (h *host) SetLease(ctx context.Context, shard int, id string, lease, sleep time.Duration) error {
 	_, err := ask(ctx, h, fmt.Sprint("lease ", shard), func(s *server) (struct{}, error) {
-		err := s.SetLease(context.Background(), shard, old, lease, sleep)
+		err := s.SetLease(context.Background(), shard, id, lease, sleep)
 		h.w.history.tell("%s sets the lease of shard %d of %s to %v, sleep %v: %v", h.name, shard, s.name, lease, sleep, err)
 		return struct{}{}, err
 	})
