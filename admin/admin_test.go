@@ -327,7 +327,7 @@ func TestNewRefuses(t *testing.T) {
 
 func TestHashSecretRefusesWhatWasNotGenerated(t *testing.T) {
 	t.Parallel()
-	for _, secret := range []string{"", "short", strings.Repeat("x", 31), strings.Repeat("x", 513), strings.Repeat("x", 40) + "\n", strings.Repeat("ü", 32), strings.Repeat("a b", 20)} {
+	for _, secret := range []string{"", "short", strings.Repeat("x", 31), strings.Repeat("x", 257), strings.Repeat("x", 40) + "\n", strings.Repeat("ü", 32), strings.Repeat("a b", 20)} {
 		if _, err := HashSecret(secret); err == nil || strings.Contains(err.Error(), "xxx") || !strings.Contains(err.Error(), "openssl rand") {
 			t.Errorf("secret of %d bytes: got %v, want a refusal that names the mend and not the secret", len(secret), err)
 		}

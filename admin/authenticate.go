@@ -9,7 +9,7 @@ import (
 )
 
 // maxSecret bounds what is hashed for a stranger.
-const maxSecret = 512
+const maxSecret = 256
 
 // authenticate finds the token that a request came with; nil: none of ours. All of them are compared, with no early end,
 // so that how long it takes says nothing about which one, or how much of it, was right.

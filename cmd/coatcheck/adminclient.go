@@ -64,8 +64,12 @@ func newOperator(f adminFlags) (*operator, error) {
 	}}
 	path, socket := strings.CutPrefix(at, "unix:")
 	if !socket && !(isSocket(at) && !strings.Contains(at, "://")) {
+		if loopbackURL(at) {
+			transport.Proxy = nil
+		}
 		return o, checkAdminURL(at, f.plaintext)
 	}
+	transport.Proxy = nil // on this machine there is none, whatever HTTP_PROXY says
 	transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
@@ -100,11 +104,20 @@ func checkAdminURL(at string, plaintext bool) error {
 	switch {
 	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.RawQuery != "":
 		return &exitError{exitUsage, fmt.Errorf("--admin %q is no URL such as http://127.0.0.1:8083, and no path of a unix socket", at)}
-	case u.Scheme == "http" && !plaintext && !loopback(net.JoinHostPort(u.Hostname(), "0")):
+	case u.Scheme == "http" && !plaintext && !loopbackURL(at):
 		return &exitError{exitUsage, fmt.Errorf("--admin %s: http beyond this machine shows the token to the network; use https, or say --insecure-plaintext if the network encrypts by itself", at)}
 	}
 	return nil
 }
+
+func loopbackURL(at string) bool {
+	u, err := url.Parse(at)
+	return err == nil && loopback(net.JoinHostPort(u.Hostname(), "0"))
+}
+
+// othersMay is what a token file must not let others do: those of its group may read it, as with the secrets of a
+// configuration.
+const othersMay = 0o027
 
 // adminToken reads the token from its file, or else from its variable; empty: neither is there.
 func adminToken(file string) (string, error) {
@@ -118,7 +131,14 @@ func adminToken(file string) (string, error) {
 	if err != nil {
 		return "", &exitError{exitUsage, fmt.Errorf("--admin-token-file: %w", err)}
 	}
-	return strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r"), nil
+	if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&othersMay != 0 {
+		return "", &exitError{exitUsage, fmt.Errorf("--admin-token-file: %s has mode %04o, so others than its owner and group may use it; chmod 600 %s", file, info.Mode().Perm(), file)}
+	}
+	token := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if token == "" || strings.ContainsAny(token, "\r\n \t") {
+		return "", &exitError{exitUsage, fmt.Errorf("--admin-token-file: %s is not one line with the token and nothing else; make it so", file)}
+	}
+	return token, nil
 }
 
 // ask sends one request and decodes the answer into to. A refusal is an error with the exit code that fits it, and the

@@ -110,7 +110,7 @@ func (o *order) complete(referenceFile string, stdin io.Reader) error {
 		return &exitError{exitUsage, errors.New("name what to end in one way: --jti, --reference-file, --client, --family, --subject, --subject-handle, --issued-before or --key")}
 	}
 	if ago, err := time.ParseDuration(o.IssuedBefore); err == nil {
-		o.IssuedBefore = time.Now().Add(-ago).UTC().Format(time.RFC3339Nano)
+		o.IssuedBefore = before(time.Now(), ago).Format(time.RFC3339Nano)
 	}
 	if referenceFile == "" {
 		return nil
@@ -118,6 +118,14 @@ func (o *order) complete(referenceFile string, stdin io.Reader) error {
 	var err error
 	o.JTI, err = referenceJTI(referenceFile, stdin)
 	return err
+}
+
+// before is that long ago: in whole seconds, as people say it, the next one, so that nothing is left out that was meant.
+func before(now time.Time, ago time.Duration) time.Time {
+	if ago >= time.Second {
+		now = now.Add(time.Second - 1).Truncate(time.Second)
+	}
+	return now.Add(-ago).UTC()
 }
 
 // send asks, says that it waits when it does, and prints what was done.
@@ -152,7 +160,11 @@ func (r revoked) text(o *order) string {
 		row(&b, "  ", "found", r.found("live grant"))
 		return b.String()
 	}
-	fmt.Fprintf(&b, "revoked %s: from now on no edge lets it through\n", o.what())
+	if r.Found == 0 && r.Complete {
+		fmt.Fprintf(&b, "found nothing to end: %s; is the name right?\nWhat it names is refused all the same from now on:\n", o.what())
+	} else {
+		fmt.Fprintf(&b, "revoked %s: from now on no edge lets it through\n", o.what())
+	}
 	row(&b, "  ", "found", r.found("grant"))
 	row(&b, "  ", "log", positions(r.Positions))
 	if r.Withdrawn {
