@@ -27,6 +27,9 @@ func main() {
 
 // execute runs one command line and returns its exit code.
 func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if err := refuseCredentials(args); err != nil {
+		return report(stderr, err)
+	}
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -2,14 +2,18 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coatcheck/coatcheck/cmd/coatcheck/processtest"
 )
@@ -155,6 +159,103 @@ func TestReferenceStaysHere(t *testing.T) {
 	}
 }
 
+// TestCredentialsAreRefusedOnTheCommandLine, wherever they stand, before anything is sent and without being repeated.
+func TestCredentialsAreRefusedOnTheCommandLine(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	spy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(spy.Close)
+	reference, jwt := "acme_"+strings.Repeat("a1B2c", 13), "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl-_x"
+	for _, credential := range []string{reference, jwt, " " + reference + "\n", "Bearer " + jwt} {
+		for _, args := range [][]string{
+			{"inspect", credential},
+			{"inspect", "--reference-file", credential},
+			{"list", "--client", credential},
+			{"list", "--subject-handle=" + credential},
+			{"list", "--limit", credential},
+			{"list", credential},
+			{"revoke", "--jti", credential},
+			{"revoke", "--family", credential},
+			{"revoke", "--client", "shop", "--reason", "seen: " + credential},
+			{credential},
+		} {
+			p := processtest.Start(t, []string{adminVariable + "=" + spy.URL, adminTokenVariable + "=" + strings.Repeat("x", 40)}, append([]string{"token"}, args...)...)
+			code, said := p.Wait(), p.Stderr.String()
+			if code != exitUsage || !strings.Contains(said, "nothing was sent") || strings.Contains(said, "a1B2c") || strings.Contains(said, "c2lnbmF0") {
+				t.Errorf("token %q ended with %d and says %q, want 64, the mend and no credential", args, code, said)
+			}
+		}
+	}
+	if n := asked.Load(); n > 0 {
+		t.Errorf("the admin API was asked %d times, want never", n)
+	}
+	for _, fine := range []string{"tenant_" + strings.Repeat("0a", 32), "9xJtAbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_A", "eyJhbGciOiJFUzI1NiJ9", "a.b.c"} {
+		if err := refuseCredentials([]string{"token", "list", "--subject", fine}); err != nil {
+			t.Errorf("--subject %s: %v, want it to pass", fine, err)
+		}
+	}
+}
+
+// TestAgoIsInWholeSeconds: what people read has no nanoseconds, and nothing that they meant is left out.
+func TestAgoIsInWholeSeconds(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 23, 14, 0, 0, 500, time.UTC)
+	for ago, want := range map[time.Duration]string{
+		15 * time.Minute: "2026-11-23T13:45:01Z", time.Second: "2026-11-23T14:00:00Z", 0: "2026-11-23T14:00:00.0000005Z", -time.Minute: "2026-11-23T14:01:00.0000005Z",
+	} {
+		if got := before(now, ago).Format(time.RFC3339Nano); got != want {
+			t.Errorf("%v before %v is %s, want %s", ago, now, got, want)
+		}
+	}
+}
+
+// TestTokenFileIsOneLineOfItsOwner: what else it is, is said here and not by the issuer.
+func TestTokenFileIsOneLineOfItsOwner(t *testing.T) {
+	t.Parallel()
+	secret := strings.Repeat("a1", 32)
+	for name, c := range map[string]struct {
+		content string
+		mode    os.FileMode
+		says    string // empty: it is taken
+	}{
+		"one line":              {secret + "\n", 0o600, ""},
+		"a line of Windows":     {secret + "\r\n", 0o400, ""},
+		"readable by its group": {secret, 0o440, ""},
+		"two lines":             {secret + "\nexpires tomorrow\n", 0o600, "one line"},
+		"an empty second line":  {secret + "\n\n", 0o600, "one line"},
+		"a space before":        {" " + secret, 0o600, "one line"},
+		"empty":                 {"\n", 0o600, "one line"},
+		"readable by everybody": {secret, 0o644, "chmod 600"},
+		"writable by its group": {secret, 0o660, "chmod 600"},
+	} {
+		file := filepath.Join(t.TempDir(), "token")
+		if err := errors.Join(os.WriteFile(file, []byte(c.content), 0o600), os.Chmod(file, c.mode)); err != nil {
+			t.Fatal(err)
+		}
+		token, err := adminToken(file)
+		if c.says == "" && (err != nil || token != secret) {
+			t.Errorf("%s: %q, %v, want the token", name, token, err)
+		}
+		if c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), secret)) {
+			t.Errorf("%s: %v, want an error with %q and not the token", name, err, c.says)
+		}
+	}
+}
+
+// TestProxiesAreForElsewhere: what is on this machine is asked without one, whatever the variables say.
+func TestProxiesAreForElsewhere(t *testing.T) {
+	t.Parallel()
+	client := processtest.NewClient(t)
+	lab := processtest.New(t, processtest.Options{Replace: []string{"admin: 127.0.0.1:0", "admin: ./p.sock"}})
+	issuer := lab.StartIssuer()
+	client.Ready(issuer.Address("metrics"))
+	nowhere := "http://" + processtest.FreeAddress(t)
+	p := processtest.Start(t, []string{adminVariable + "=" + issuer.Address("admin"), adminTokenVariable + "=" + lab.AdminToken, "HTTP_PROXY=" + nowhere, "HTTPS_PROXY=" + nowhere}, "token", "list")
+	if code := p.Wait(); code != exitNo {
+		t.Errorf("list over a socket with HTTP_PROXY=%s ended with %d, want 2 for none: %s%s", nowhere, code, p.Stdout, p.Stderr)
+	}
+}
+
 // TestAdminOnAUnixSocket: the owner's alone, and taken over from a process that was killed.
 func TestAdminOnAUnixSocket(t *testing.T) {
 	t.Parallel()
@@ -181,6 +282,9 @@ func TestTokenRevokeSaysThatItWaits(t *testing.T) {
 	client := processtest.NewClient(t)
 	lab := processtest.New(t, processtest.Options{Lease: "1500ms"})
 	issuer, _ := lab.Up(client)
+	if stdout, _, code := operate(t, lab, issuer, "revoke", "--client", "nobody"); code != exitNo || !strings.HasPrefix(stdout, "found nothing to end: all of client nobody; is the name right?\n") {
+		t.Errorf("revoke of a client that is none ended with %d, want 2, and first that nothing was found:\n%s", code, stdout)
+	}
 	stdout, stderr, code := operate(t, lab, issuer, "revoke", "--client", "nobody", "-o", "json")
 	if code != exitNo || !strings.Contains(stderr, "waiting") || strings.Contains(stdout, "waiting") {
 		t.Errorf("revoke with a lease of 1.5s ended with %d, want 2, and a line on standard error:\n%s%s", code, stdout, stderr)
