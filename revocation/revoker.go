@@ -30,7 +30,7 @@ type Shards interface {
 	Enrol(ctx context.Context, shard int, by store.Author) error
 	Vote(ctx context.Context, shard int, by store.Author, replication string, whole bool) error
 	Open(ctx context.Context, shard int, o store.Opening) (ended bool, err error)
-	SetLease(ctx context.Context, shard int, old, lease, sleep time.Duration) error
+	SetLease(ctx context.Context, shard int, id string, lease, sleep time.Duration) error
 }
 
 // RevokerConfig configures a Revoker.

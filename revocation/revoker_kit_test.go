@@ -97,8 +97,8 @@ func (w *wire) Open(ctx context.Context, shard int, o store.Opening) (ended bool
 	return ended, err
 }
 
-func (w *wire) SetLease(ctx context.Context, shard int, old, lease, sleep time.Duration) error {
-	return w.pass(ctx, "lease", shard, func() error { return w.Memory.SetLease(ctx, shard, old, lease, sleep) })
+func (w *wire) SetLease(ctx context.Context, shard int, id string, lease, sleep time.Duration) error {
+	return w.pass(ctx, "lease", shard, func() error { return w.Memory.SetLease(ctx, shard, id, lease, sleep) })
 }
 
 // openings are the answers of Open since the last call.

@@ -320,6 +320,46 @@ func TestTheLeaseIsLowered(t *testing.T) {
 	})
 }
 
+// TestTheLeaseIsRaisedAndLoweredUnseen: who has seen it lowered once must not end the wait for a lease that edges were told
+// since.
+func TestTheLeaseIsRaisedAndLoweredUnseen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const short = testLease / 5
+		m := store.NewMemory()
+		p := start(t, &wire{Memory: m}, newFragile(), "a", RevokerConfig{Lease: short})
+		ready(t, p)
+		set := func(lease, sleep time.Duration) {
+			t.Helper()
+			s, err := m.Shard(t.Context(), 0, "a")
+			if err == nil {
+				err = m.SetLease(t.Context(), 0, s.LeaseID, lease, sleep)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		sleep := func() time.Duration { s, _ := m.Shard(t.Context(), 0, "a"); return s.Sleep }
+		set(short, testLease)
+		time.Sleep(lookEvery + lookEvery/2) // seen once, or twice a look apart
+		if sleep() != testLease {
+			t.Fatal("the wait has ended already")
+		}
+		set(testLease, testLease)
+		set(short, testLease) // edges may have been told testLease until now
+		lowered := time.Now()
+		within(t, 5*time.Second, func() error {
+			if got := sleep(); got != short {
+				return fmt.Errorf("sleep is %v", got)
+			}
+			return nil
+		})
+		if took := time.Since(lowered); took < over(testLease) {
+			t.Errorf("the wait for the old lease was ended after %v", took)
+		}
+	})
+}
+
 // TestWhatLooksDeadIsSent: an issuer whose clock is ahead takes for past what the store does not, and nobody is told that a
 // revocation is in force which the store has never heard of.
 func TestWhatLooksDeadIsSent(t *testing.T) {

@@ -9,11 +9,11 @@ import (
 	"github.com/coatcheck/coatcheck/store"
 )
 
-// lowering is a shard whose edges are told a lower lease than revokers wait for, and since when it has been seen so.
+// lowering is a shard whose edges are told a lower lease than revokers wait for, and since when it has been seen so. The id
+// says that nobody has raised it meanwhile, also if it was lowered again.
 type lowering struct {
-	lease, sleep time.Duration
-	incarnation  string
-	since        time.Time
+	id    string
+	since time.Time
 }
 
 // tune brings the shard to the configured lease, once: where issuers are configured differently, the last to start
@@ -25,26 +25,26 @@ func (w *worker) tune(ctx context.Context, s store.Shard) (again bool, err error
 	want := w.r.config.Lease
 	if !w.leased && s.Lease != want {
 		w.log.LogAttrs(ctx, slog.LevelInfo, "lease changed", slog.Duration("from", s.Lease), slog.Duration("to", want))
-		return w.setLease(ctx, s.Lease, want, max(s.Sleep, want))
+		return w.setLease(ctx, s, want, max(s.Sleep, want))
 	}
 	w.leased = true
-	seen := lowering{lease: s.Lease, sleep: s.Sleep, incarnation: s.Incarnation, since: w.lowering.since}
 	if s.Sleep <= s.Lease {
 		w.lowering = lowering{}
 		return false, nil
 	}
-	if seen != w.lowering {
-		seen.since = time.Now()
-		w.lowering = seen
+	if w.lowering.id != s.LeaseID {
+		w.lowering = lowering{s.LeaseID, time.Now()}
 	}
-	if time.Since(seen.since) < over(s.Sleep) {
+	if time.Since(w.lowering.since) < over(s.Sleep) {
 		return false, nil
 	}
-	return w.setLease(ctx, s.Lease, s.Lease, s.Lease)
+	return w.setLease(ctx, s, s.Lease, s.Lease)
 }
 
-func (w *worker) setLease(ctx context.Context, old, lease, sleep time.Duration) (again bool, err error) {
-	err = ask(ctx, func(ctx context.Context) error { return w.r.config.Shards.SetLease(ctx, w.shard, old, lease, sleep) })
+func (w *worker) setLease(ctx context.Context, s store.Shard, lease, sleep time.Duration) (again bool, err error) {
+	err = ask(ctx, func(ctx context.Context) error {
+		return w.r.config.Shards.SetLease(ctx, w.shard, s.LeaseID, lease, sleep)
+	})
 	if errors.Is(err, store.ErrConflict) {
 		err = nil // another issuer did
 	}

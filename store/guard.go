@@ -33,7 +33,7 @@ type Backend interface {
 	Enrol(ctx context.Context, shard int, by Author) error
 	Vote(ctx context.Context, shard int, by Author, replication string, whole bool) error
 	Open(ctx context.Context, shard int, o Opening) (ended bool, err error)
-	SetLease(ctx context.Context, shard int, old, lease, sleep time.Duration) error
+	SetLease(ctx context.Context, shard int, id string, lease, sleep time.Duration) error
 	List(ctx context.Context, shard int, cursor uint64, limit int) (found []Listed, next uint64, err error)
 	Inspect(ctx context.Context, jti string) (Listed, error)
 	Seen(ctx context.Context) ([]Seen, error)

@@ -73,6 +73,7 @@ type Shard struct {
 	Incarnation string
 	Lease       time.Duration // what edges are told
 	Sleep       time.Duration // what revokers wait: the longest lease that an edge may still hold
+	LeaseID     string        // new each time that Lease or Sleep is set, and when the shard is opened
 	// Journal is the id of the journal enrolled for the issuer that asks ("": none), Done the number of the last
 	// entry of that journal that this shard has.
 	Journal string

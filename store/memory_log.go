@@ -3,6 +3,8 @@ package store
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -77,13 +79,14 @@ func (m *Memory) Revoke(ctx context.Context, shard int, by Author, fence string,
 }
 
 // SetLease sets what edges are told and what revokers wait; sleep is never below lease. ErrUnavailable, ErrConflict
-// (the lease was no longer old).
-func (m *Memory) SetLease(ctx context.Context, shard int, old, lease, sleep time.Duration) error {
-	err := m.inOpen(ctx, shard, checkLease(lease, sleep), func(s *memoryShard) error {
-		if s.head.lease != old.Truncate(time.Millisecond) {
+// (somebody has set the lease, or opened the shard, since it had the lease id).
+func (m *Memory) SetLease(ctx context.Context, shard int, id string, lease, sleep time.Duration) error {
+	err := m.inOpen(ctx, shard, errors.Join(checkName("lease id", id), checkLease(lease, sleep)), func(s *memoryShard) error {
+		if s.head.leaseID != id {
 			return ErrConflict
 		}
 		s.head.lease, s.head.sleep = lease.Truncate(time.Millisecond), sleep.Truncate(time.Millisecond)
+		s.head.leaseID = rand.Text()
 		return nil
 	})
 	if err != nil {

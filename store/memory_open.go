@@ -59,7 +59,7 @@ func (m *Memory) Shard(ctx context.Context, shard int, issuer string) (Shard, er
 		Journal: mine.journal, Done: mine.done, Now: time.Now(), Votes: map[string]bool{},
 	}
 	if h := s.head; h != nil {
-		answer.At, answer.Incarnation, answer.Lease, answer.Sleep = h.at, h.incarnation, h.lease, h.sleep
+		answer.At, answer.Incarnation, answer.Lease, answer.Sleep, answer.LeaseID = h.at, h.incarnation, h.lease, h.sleep, h.leaseID
 	}
 	for voter, b := range s.votes {
 		if b.replication == m.replication {
@@ -154,7 +154,7 @@ func (s *memoryShard) open(o Opening, ended bool, now time.Time) {
 	if empty {
 		s.head.began = s.head.at.Seq
 	}
-	s.head.incarnation, s.head.opened = rand.Text(), o.Replication
+	s.head.incarnation, s.head.leaseID, s.head.opened = rand.Text(), rand.Text(), o.Replication
 	maps.DeleteFunc(s.journals, func(issuer string, _ enrolment) bool { return !slices.Contains(o.Issuers, issuer) })
 	clear(s.votes)
 }

@@ -29,6 +29,7 @@ type head struct {
 	incarnation  string
 	opened       string // replication id under which the issuers have opened it
 	lease, sleep time.Duration
+	leaseID      string
 }
 
 // floor names one; that of everything is of KindBefore, without a name.

@@ -93,7 +93,7 @@ func issuerDoes(t *testing.T, s *store.Redis) {
 	t.Helper()
 	enrol(t, s)
 	r := put(t, s)
-	errs := map[string]error{"set lease": s.SetLease(t.Context(), 0, storetest.Lease, storetest.Lease, storetest.Lease)}
+	errs := map[string]error{"set lease": s.SetLease(t.Context(), 0, leaseID(t, s), storetest.Lease, storetest.Lease)}
 	_, errs["inspect"] = s.Inspect(t.Context(), r.JTI)
 	_, _, errs["list"] = s.List(t.Context(), 0, 0, 10)
 	_, errs["revoke token"] = s.Revoke(t.Context(), 0, author, "", number(1, store.KindToken, r.JTI), 0)

@@ -80,6 +80,7 @@ func readShard(v []string) (Shard, error) {
 		Lease: w.millis(v[6]), Sleep: w.millis(v[7]), Journal: v[8], Done: w.count(v[9]), Votes: map[string]bool{},
 	}
 	s.Now = w.dated(time.UnixMilli(int64(w.count(v[11]))))
+	s.LeaseID = v[12]
 	for _, line := range w.lines(v[10], 2) {
 		s.Votes[line[0]] = line[1] == "whole"
 	}

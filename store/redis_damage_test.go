@@ -106,7 +106,7 @@ func TestRedisDamagedHead(t *testing.T) {
 func TestRedisHeadDamagedBesidesWhatTakeReads(t *testing.T) {
 	t.Parallel()
 	server := storetest.StartRedis(t)
-	for _, field := range []string{"id", "sleep", "began"} {
+	for _, field := range []string{"id", "sleep", "began", "lease_id"} {
 		s := connect(t, server, func(c *store.RedisConfig) { c.Prefix = field })
 		r := put(t, s)
 		enrol(t, s)

@@ -36,6 +36,16 @@ func enrol(t *testing.T, s storetest.Store) {
 	}
 }
 
+// leaseID is what whoever sets the lease of shard 0 must know.
+func leaseID(t *testing.T, s storetest.Store) string {
+	t.Helper()
+	now, err := s.Shard(t.Context(), 0, author.Issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return now.LeaseID
+}
+
 // reopen opens every shard as an issuer does whose journal is in it.
 func reopen(t *testing.T, s storetest.Store) {
 	t.Helper()

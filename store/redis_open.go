@@ -59,7 +59,7 @@ func (r *Redis) Open(ctx context.Context, shard int, o Opening) (ended bool, err
 	if o.Missing {
 		missing = "1"
 	}
-	args := []any{o.Replication, rand.Text(), rand.Text(), o.Lease.Milliseconds(), missing, int64(keptFor / time.Second), seconds(o.Life)}
+	args := []any{o.Replication, rand.Text(), rand.Text(), o.Lease.Milliseconds(), missing, int64(keptFor / time.Second), seconds(o.Life), rand.Text()}
 	for _, issuer := range o.Issuers {
 		args = append(args, issuer)
 	}
@@ -71,12 +71,12 @@ func (r *Redis) Open(ctx context.Context, shard int, o Opening) (ended bool, err
 }
 
 // SetLease sets what edges are told and what revokers wait; sleep is never below lease. ErrUnavailable, ErrConflict
-// (the lease was no longer old).
-func (r *Redis) SetLease(ctx context.Context, shard int, old, lease, sleep time.Duration) error {
-	if err := ready(ctx, checkShard(shard, len(r.shards)), checkLease(lease, sleep)); err != nil {
+// (somebody has set the lease, or opened the shard, since it had the lease id).
+func (r *Redis) SetLease(ctx context.Context, shard int, id string, lease, sleep time.Duration) error {
+	if err := ready(ctx, checkShard(shard, len(r.shards)), checkName("lease id", id), checkLease(lease, sleep)); err != nil {
 		return fmt.Errorf("set_lease: %w", err)
 	}
 	k := r.shards[shard]
-	_, err := r.ask(ctx, setLeaseScript, []string{k.head(), k.dummy()}, shardName(shard), old.Milliseconds(), lease.Milliseconds(), sleep.Milliseconds())
+	_, err := r.ask(ctx, setLeaseScript, []string{k.head(), k.dummy()}, shardName(shard), id, lease.Milliseconds(), sleep.Milliseconds(), rand.Text())
 	return err
 }

@@ -205,7 +205,7 @@ func TestRedisRevokesWithoutMemory(t *testing.T) {
 			}
 		}
 	}
-	if err := s.SetLease(t.Context(), 0, storetest.Lease, storetest.Lease, storetest.Lease); err != nil {
+	if err := s.SetLease(t.Context(), 0, leaseID(t, s), storetest.Lease, storetest.Lease); err != nil {
 		t.Errorf("set lease: %v", err)
 	}
 	server.Do("DEBUG", "CHANGE-REPL-ID")

@@ -28,7 +28,7 @@ var (
 
 	pullScript     = newScript(commandPull, true, 8, "count", "head")
 	revokeScript   = newScript(commandRevoke, false, 5, "count", "head", "journals", "record", "bucket", "quota")
-	shardScript    = newScript(commandShard, true, 12, "count", "head", "journals")
+	shardScript    = newScript(commandShard, true, 13, "count", "head", "journals")
 	enrolScript    = newScript(commandEnrol, false, 0, "count", "head", "journals")
 	voteScript     = newScript(commandVote, false, 0, "count", "head", "journals")
 	openScript     = newScript(commandOpen, false, 1, "count", "head", "journals")

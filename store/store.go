@@ -39,7 +39,7 @@
 //	<prefix>:{<shard>}:record:<jti>      hash    one grant: its sealed blob and the clear fields of Record
 //	<prefix>:{<shard>}:tomb:<jti>        string  empty: this jti is revoked, and nothing is put under it
 //	<prefix>:{<shard>}:quota:<client>    hash    live grants and bytes of one client handle, by expiry bucket
-//	<prefix>:{<shard>}:head              hash    seq, id: the position; incarnation, opened, began; lease and sleep in ms
+//	<prefix>:{<shard>}:head              hash    seq, id: the position; incarnation, opened, began; lease and sleep in ms, lease_id
 //	<prefix>:{<shard>}:floors            hash    all, before, client:…, family:…, subject:…, key:…; and keys, their list
 //	<prefix>:{<shard>}:log               stream  <seq>-0: one entry "id of the one before, id, kind, name, until"
 //	<prefix>:{<shard>}:journals          hash    issuer: "<journal id> <last number done> <unix s of that>"

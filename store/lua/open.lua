@@ -1,13 +1,13 @@
 -- KEYS head, floors, log, journals, votes, dummy
 -- ARGV shard, replication id, incarnation, fresh id, lease, missing: 0 | 1, seconds to keep the entry,
---   seconds that a token lives at most, issuers...
+--   seconds that a token lives at most, fresh lease id, issuers...
 -- Answers {shard, ok, ended: 0 | 1} or {shard, conflict | head}.
 local shard, node = ARGV[1], master()
 local h, failed = read_head(shard, KEYS[1])
 if failed then return failed end
 if node ~= ARGV[2] or (h and h.opened == node) then return {shard, 'conflict'} end
 local voted, whole, listed = true, true, {}
-for i = 9, #ARGV do
+for i = 10, #ARGV do
   listed[ARGV[i]] = true
   local word = string.match(redis.call('HGET', KEYS[5], ARGV[i]) or '', '^' .. node .. ' (%l+)$')
   voted, whole = voted and word, whole and word == 'whole'
@@ -43,7 +43,8 @@ if ended then
   if failed then return failed end
 end
 redis.call('HSET', KEYS[1], 'seq', format_count(h.seq), 'id', h.id, 'incarnation', ARGV[3], 'opened', node,
-  'lease', format_count(h.lease), 'sleep', format_count(h.sleep), 'began', format_count(empty and h.seq or h.began))
+  'lease', format_count(h.lease), 'sleep', format_count(h.sleep), 'began', format_count(empty and h.seq or h.began),
+  'lease_id', ARGV[9])
 for _, issuer in ipairs(strangers) do redis.call('HDEL', KEYS[4], issuer) end
 redis.call('DEL', KEYS[5])
 return {shard, 'ok', ended and '1' or '0'}

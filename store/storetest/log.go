@@ -184,15 +184,23 @@ func leaseChanges(t *testing.T, h *hand) {
 		}
 	}
 	want("opened", Lease, Lease)
-	must(t, h.SetLease(ctx, 0, Lease, 100*time.Millisecond, Lease))
+	set := func(lease, sleep time.Duration) error {
+		t.Helper()
+		return h.SetLease(ctx, 0, h.shard(0).LeaseID, lease, sleep)
+	}
+	must(t, set(100*time.Millisecond, Lease))
 	want("lowered", 100*time.Millisecond, Lease)
-	wantErr(t, "of a lease that is no longer so", h.SetLease(ctx, 0, Lease, time.Second, time.Second), store.ErrConflict)
-	must(t, h.SetLease(ctx, 0, 100*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond))
+	seen := h.shard(0).LeaseID
+	must(t, set(time.Second, time.Second))
+	must(t, set(100*time.Millisecond, Lease))
+	wantErr(t, "of a lease that was another meanwhile", h.SetLease(ctx, 0, seen, 100*time.Millisecond, 100*time.Millisecond), store.ErrConflict)
+	want("lowered again", 100*time.Millisecond, Lease)
+	must(t, set(100*time.Millisecond, 100*time.Millisecond))
 	want("lowered, and waited for", 100*time.Millisecond, 100*time.Millisecond)
-	must(t, h.SetLease(ctx, 0, 100*time.Millisecond, time.Second, time.Second))
+	must(t, set(time.Second, time.Second))
 	want("raised", time.Second, time.Second)
-	wantRefused(t, "a sleep below the lease", h.SetLease(ctx, 0, time.Second, time.Second, time.Second-time.Millisecond))
-	wantRefused(t, "a lease above a minute", h.SetLease(ctx, 0, time.Second, time.Minute+time.Millisecond, time.Hour))
-	wantRefused(t, "no lease", h.SetLease(ctx, 0, time.Second, 0, time.Second))
+	wantRefused(t, "a sleep below the lease", set(time.Second, time.Second-time.Millisecond))
+	wantRefused(t, "a lease above a minute", set(time.Minute+time.Millisecond, time.Hour))
+	wantRefused(t, "no lease", set(0, time.Second))
 	want("refused", time.Second, time.Second)
 }

@@ -91,7 +91,7 @@ func (h *hand) wantClosed(r store.Record) {
 		pulled := h.Pull(ctx, make([]store.Position, h.Shards()), "edge-1")[i]
 		for what, err := range map[string]error{
 			"take": takeErr, "inspect": inspectErr, "list": listErr, "revoke": revokeErr, "pull": pulled.Err,
-			"put": h.Put(ctx, mine, store.Quota{}), "enrol": h.Enrol(ctx, i, h.by), "set lease": h.SetLease(ctx, i, Lease, Lease, Lease),
+			"put": h.Put(ctx, mine, store.Quota{}), "enrol": h.Enrol(ctx, i, h.by), "set lease": h.SetLease(ctx, i, "lid", Lease, Lease),
 		} {
 			wantErr(h.t, what, err, store.ErrClosed)
 		}
@@ -134,7 +134,7 @@ func restartedIsClosed(t *testing.T, h *hand, s Fragile) {
 func openedWhole(t *testing.T, h *hand, s Fragile) {
 	h.begin()
 	for i := range h.Shards() {
-		must(t, h.SetLease(t.Context(), i, Lease, 200*time.Millisecond, 300*time.Millisecond))
+		must(t, h.SetLease(t.Context(), i, h.shard(i).LeaseID, 200*time.Millisecond, 300*time.Millisecond))
 	}
 	r, dead, before := h.put(0), h.put(0), h.shard(0)
 	h.revokeAll(naming(store.KindToken, dead.JTI))
