@@ -11,7 +11,8 @@ import (
 var adminScopes = []string{"tokens:read", "tokens:revoke"}
 
 var (
-	adminName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	adminName  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+	socketName = regexp.MustCompile(`^[A-Za-z_-][A-Za-z0-9._-]*$`)
 	// adminSecret is a generated token: nothing shorter is, and nothing else passes a header (RFC 6750 §2.1).
 	adminSecret = regexp.MustCompile(`^[A-Za-z0-9._~+/=-]{32,256}$`)
 )
@@ -54,3 +55,11 @@ func (b *builder) checkAdminScopes(t AdminTokenSection, path ...any) {
 
 // isSocket: the address is a path, of a unix socket.
 func isSocket(address string) bool { return strings.Contains(address, "/") }
+
+// socketLike is an example of a socket, made of what was written if that can name one.
+func socketLike(shown string) string {
+	if socketName.MatchString(shown) {
+		return "./" + shown
+	}
+	return "./admin.sock"
+}

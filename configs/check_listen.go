@@ -51,6 +51,10 @@ func (b *builder) checkAddress(name, address string) {
 	}
 	host, port, err := net.SplitHostPort(address)
 	if _, numeric := strconv.ParseUint(port, 10, 16); err != nil || numeric != nil {
+		if name == "admin" {
+			b.faultAt(path, "%q is neither host:port nor the path of a socket; write 127.0.0.1:8083, or %s for a socket", b.shown(path...), socketLike(b.shown(path...)))
+			return
+		}
 		b.faultAt(path, "%q is not host:port; write 127.0.0.1:8080, or :8080 for every interface", b.shown(path...))
 		return
 	}
