@@ -2,6 +2,9 @@ package configs
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,7 +34,8 @@ func (b *builder) issuer() *issuer.Config {
 	for name, a := range b.file.Audiences {
 		config.Audiences[name] = issuer.Audience{Scopes: a.Scopes, Resource: a.Resource}
 	}
-	for id, c := range b.file.Clients {
+	for _, id := range slices.Sorted(maps.Keys(b.file.Clients)) {
+		c := b.file.Clients[id]
 		config.Clients[id] = issuer.Client{
 			ID:               id,
 			Secret:           b.clientSecret(id, c),
@@ -49,11 +53,13 @@ func (b *builder) issuer() *issuer.Config {
 
 func (b *builder) sealing() *issuer.SealingKeys {
 	k := b.file.Keys
+	b.keepKeys(b.stamp, placed{}, "tokens.stamp_keys") // the first: no fault can follow
 	keys, at := b.keysAt(k.EncryptionKey, k.EncryptionKeyFile, "encryption_key", "keys")
 	if keys == nil {
 		return nil
 	}
 	b.checkApart(keys, at)
+	b.keepKeys(keys, at, "keys.encryption_key")
 	sealing, err := issuer.NewSealingKeys(keys...)
 	if err != nil {
 		b.doc.fault(at.node, "%s: %v", at.label, err)
@@ -76,11 +82,15 @@ func (b *builder) clientSecret(id string, c ClientSection) issuer.SecretHash {
 	at, ok := b.placed("clients", id, "secret_hash")
 	if ok {
 		hash, err = issuer.ParseSecretHash(c.SecretHash)
+		if raw, odd := hex.DecodeString(strings.TrimPrefix(c.SecretHash, "sha256:")); odd == nil && len(raw) == sha256.Size {
+			b.oneUse([sha256.Size]byte(raw), at, "client", "the secret of client "+word(id))
+		}
 	} else {
 		var text string
 		if text, at, ok = b.secretAt(c.Secret, c.SecretFile, "secret", makeSecret, "clients", id); ok {
 			hash, err = issuer.HashSecret(text)
 			b.warnBasic(at, text)
+			b.oneUse(sha256.Sum256([]byte(text)), at, "client", "the secret of client "+word(id))
 		}
 	}
 	if err != nil {

@@ -39,7 +39,8 @@ func (b *builder) journal() string {
 	if b.file.Store.memory || b.file.Revocation.Journal == "" {
 		return ""
 	}
-	return b.doc.beside(b.file.Revocation.Journal)
+	path := b.doc.beside(b.file.Revocation.Journal)
+	return path
 }
 
 // admin is where the admin API listens; nowhere when nobody may use it.
@@ -79,6 +80,7 @@ func (b *builder) adminToken(name string, t AdminTokenSection) (sum [sha256.Size
 			b.doc.fault(at.node, "%s: is not sha256: and 64 hex digits; make it with `printf %%s \"$TOKEN\" | sha256sum`", at.label)
 			return sum, false
 		}
+		b.oneUse([sha256.Size]byte(raw), at, "operator", "the token of operator "+word(name))
 		return [sha256.Size]byte(raw), true
 	}
 	text, at, ok := b.secretAt(t.Token, t.TokenFile, "token", makeSecret, "admin", "tokens", name)
@@ -89,5 +91,7 @@ func (b *builder) adminToken(name string, t AdminTokenSection) (sum [sha256.Size
 		b.doc.fault(at.node, "%s: is not 32 to 256 letters and digits: generate it with `%s`", at.label, makeSecret)
 		return sum, false
 	}
-	return sha256.Sum256([]byte(text)), true
+	sum = sha256.Sum256([]byte(text))
+	b.oneUse(sum, at, "operator", "the token of operator "+word(name))
+	return sum, true
 }

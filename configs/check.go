@@ -1,6 +1,7 @@
 package configs
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ type builder struct {
 	file  File
 	role  Role
 	stamp [][]byte // the stamp keys, while the keys of others are held against them
+	uses  map[[sha256.Size]byte]use
 }
 
 // check holds together what single values cannot: names that must exist, keys that exclude each other, what a role needs.
