@@ -10,6 +10,8 @@ const (
 	leastLease   = 50 * time.Millisecond // four pulls of it must have time to come and go
 	maxLease     = 30 * time.Second      // every revocation waits for so long
 	leastMissing = time.Second
+	maxMissing   = time.Hour       // so long all of the system refuses to revoke, when an issuer is gone for good
+	maxGrace     = 5 * time.Minute // so long a revoked stream may go on at an edge that is cut off
 	maxReplicas  = 5
 )
 
@@ -26,7 +28,13 @@ func (b *builder) checkRevocation() {
 	if path := []any{"revocation", "missing_after"}; b.set(path...) && time.Duration(r.MissingAfter) < leastMissing {
 		b.faultAt(path, "must be at least 1s, such as 30s; in less an issuer that is only slow counts as missing, and all grants end")
 	}
+	if path := []any{"revocation", "missing_after"}; b.set(path...) && time.Duration(r.MissingAfter) > maxMissing {
+		b.faultAt(path, "must be at most 1h, such as 30s; so long a restarted store stays closed, and nothing works, when an issuer does not come back")
+	}
 	b.checkWait(r.StreamGrace, "revocation", "stream_grace")
+	if path := []any{"revocation", "stream_grace"}; b.set(path...) && time.Duration(r.StreamGrace) > maxGrace {
+		b.faultAt(path, "must be at most 5m, such as 5s; so long a revoked stream may go on at an edge that is cut off from the store")
+	}
 	b.checkReplicas(r.Replicas)
 	b.checkJournal()
 	b.checkIssuers(r)
@@ -40,21 +48,6 @@ func (b *builder) checkReplicas(n int) {
 		b.faultAt(path, "must be 0 to %d; 0 means that the journal alone makes a revocation durable", maxReplicas)
 	case n > 0 && b.file.Store.memory:
 		b.faultAt(path, "a store in memory has no replicas, so that no revocation would ever be acknowledged; remove it")
-	}
-}
-
-// checkJournal: without a journal a store that comes back from the past would take revoked tokens for live ones.
-func (b *builder) checkJournal() {
-	path := []any{"revocation", "journal"}
-	switch {
-	case b.file.Store.memory && b.set(path...):
-		b.doc.warn(b.doc.key(path...), "revocation.journal has no effect: what a store in memory forgets has ended anyway")
-	case b.file.Store.Redis != nil && b.role.issuer():
-		b.need("without its own record of revocations an issuer cannot bring a restarted Redis up to date; "+
-			"write journal: /var/lib/coatcheck/revocations.journal, on a disk that survives a restart, one for each issuer", path...)
-		if b.set(path...) && b.file.Revocation.Journal == "" {
-			b.faultAt(path, "is empty; write a path such as /var/lib/coatcheck/revocations.journal")
-		}
 	}
 }
 

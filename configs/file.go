@@ -145,8 +145,9 @@ type RevocationSection struct {
 	// later; an acknowledged one holds at once, whatever the lease.
 	Lease *Duration `yaml:"lease"`
 	// File of the issuer's own record of what it was asked to revoke, from which a store that comes back from the past is
-	// brought up to date. On a disk that survives the machine's restart, one for each issuer. Required for the roles all and
-	// issuer, except with a store in memory, which keeps none. Losing it ends the grants issued before the store's next restart.
+	// brought up to date. On a disk that survives the machine's restart, one for each issuer, in a folder that only the issuer
+	// may write. Required for the roles all and issuer, except with a store in memory, which keeps none. Losing it ends the
+	// grants issued before the store's next restart.
 	Journal string `yaml:"journal"`
 	// Names of all issuers of the system, the same list for each: after a restart the store waits for the journals of all of
 	// them. 1 to 64 of A-Z, a-z, 0-9, - and _ each. Default [issuer-1].
@@ -157,11 +158,11 @@ type RevocationSection struct {
 	// Replicas of Redis that must have a revocation before it is acknowledged, 0 to 5. Default 0: the journal alone makes it
 	// durable. With more replicas than there are, nothing can be revoked.
 	Replicas int `yaml:"replicas"`
-	// How long a store that has restarted waits for the journal of an issuer that does not answer. Default 30s, at least 1s.
+	// How long a store that has restarted waits for the journal of an issuer that does not answer. Default 30s, 1s to 1h.
 	// After it every grant issued before ends, because nobody knows what that issuer has revoked.
 	MissingAfter Duration `yaml:"missing_after"`
-	// How long a stream that is open (WebSocket, SSE, a long download) outlives a lost lease. Default 5s. It bounds for how long a
-	// revoked stream can go on when an edge is cut off from the store.
+	// How long a stream that is open (WebSocket, SSE, a long download) outlives a lost lease. Default 5s, at most 5m. It
+	// bounds for how long a revoked stream can go on when an edge is cut off from the store.
 	StreamGrace Duration `yaml:"stream_grace"`
 }
 
