@@ -40,6 +40,7 @@ func (b *builder) journal() string {
 		return ""
 	}
 	path := b.doc.beside(b.file.Revocation.Journal)
+	b.journalPlace(path)
 	return path
 }
 

@@ -43,6 +43,7 @@ func secrets(t testing.TB) string {
 		"tls.key":         private,
 		"internal-ca.pem": cert,
 		"open":            key("s") + "\n",
+		"open-to-all":     "",
 		"empty":           "\n",
 		"large":           strings.Repeat("x", 2<<20),
 		"short":           key("k") + "\nc2hvcnQ=\n",
@@ -51,7 +52,15 @@ func secrets(t testing.TB) string {
 	} {
 		write(t, filepath.Join(dir, name), text)
 	}
-	if err := os.Chmod(filepath.Join(dir, "open"), 0o644); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, "for-all"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, mode := range map[string]os.FileMode{"open": 0o644, "open-to-all": 0o666, "for-all": 0o777, ".": 0o700} {
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("not-here/journal", filepath.Join(dir, "nowhere")); err != nil {
 		t.Fatal(err)
 	}
 	return dir

@@ -25,15 +25,15 @@ func TestRevocationIsBuilt(t *testing.T) {
 	}{
 		{"memory, nothing said", whole, nil, revocation.RevokerConfig{Issuer: "issuer-1", Issuers: []string{"issuer-1"}}, "", 0},
 		{
-			"the one issuer needs no name", redis + "revocation: {journal: here/journal, issuers: [west], lease: 250ms, stream_grace: 2s}\n", nil,
+			"the one issuer needs no name", redis + "revocation: {journal: journal, issuers: [west], lease: 250ms, stream_grace: 2s}\n", nil,
 			revocation.RevokerConfig{Issuer: "west", Issuers: []string{"west"}, Lease: 250 * time.Millisecond},
-			"here/journal", 2 * time.Second,
+			"/journal", 2 * time.Second,
 		},
 		{
-			"one file for two issuers", redis + "revocation: {journal: /j/a, issuers: [a, b], name: a, replicas: 1, missing_after: 1m}\n",
-			map[string]string{"COATCHECK_REVOCATION_NAME": "b", "COATCHECK_REVOCATION_JOURNAL": "/j/b"},
+			"one file for two issuers", redis + "revocation: {journal: a.journal, issuers: [a, b], name: a, replicas: 1, missing_after: 1m}\n",
+			map[string]string{"COATCHECK_REVOCATION_NAME": "b", "COATCHECK_REVOCATION_JOURNAL": "b.journal"},
 			revocation.RevokerConfig{Issuer: "b", Issuers: []string{"a", "b"}, Replicas: 1, Missing: time.Minute},
-			"/j/b", 0,
+			"/b.journal", 0,
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

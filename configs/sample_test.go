@@ -22,9 +22,9 @@ var samples = map[string]map[string]string{
 	"../benchmarks/conf/coatcheck.yaml":   nil,
 }
 
-var secretPath = regexp.MustCompile(`(_file: )(/run/secrets/|/etc/coatcheck/|secrets/|run/)?`)
+var secretPath = regexp.MustCompile(`(_file: |{journal: |, journal: )(/run/secrets/|/etc/coatcheck/|/var/lib/coatcheck/|secrets/|run/)?`)
 
-// sampleText is a shipped file with its secret files in dir, and with what the load lab fills in.
+// sampleText is a shipped file with its secret files and its journal in dir, and with what the load lab fills in.
 func sampleText(t testing.TB, file, dir string) string {
 	t.Helper()
 	text := strings.NewReplacer("@PORT@", "8110", "@METRICS@", "8111", "@LEASE@", "500ms").Replace(readText(t, file))
