@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # up.sh : issuer and edge as two processes with a real redis-server between them and two services behind.
-# Everything is on loopback; secrets and data are made in run/ beside this file. Ctrl-C stops all of it.
+# Everything is on loopback; secrets and data are made in run/ beside this file. Ctrl-C stops all that it has started.
 set -euo pipefail
 cd "$(dirname "$0")"
 bin=$(realpath "${COATCHECK:-../../bin/coatcheck}")
@@ -15,7 +15,6 @@ mkdir -p run
 free() { local p=$1; while (exec 3<>"/dev/tcp/127.0.0.1/$p") 2>/dev/null; do p=$((p + 10)); done; echo "127.0.0.1:$p"; }
 EDGE=$(free 8090) ISSUER=$(free 8091) ORDERS=$(free 8094) BILLING=$(free 8095) REDIS=$(free 6399)
 ISSUER_METRICS=$(free 8092) EDGE_METRICS=$(free 8093) ADMIN=$(free 8096)
-export EDGE ISSUER ORDERS BILLING REDIS ADMIN
 
 pids=()
 stop() { kill "${pids[@]}" 2>/dev/null || true; wait; }
@@ -32,9 +31,14 @@ wait_for() {
 }
 
 data=$PWD/run/redis-${REDIS#*:}; mkdir -p "$data" # one for each port: two servers must not share a log
-start redis redis-server --port "${REDIS#*:}" --bind 127.0.0.1 --dir "$data" --appendonly yes --maxmemory-policy noeviction
-start issuer env METRICS="$ISSUER_METRICS" "$bin" run -c coatcheck.yaml --role issuer
-start edge env METRICS="$EDGE_METRICS" "$bin" run -c coatcheck.yaml --role gateway
+redis=(redis-server --port "${REDIS#*:}" --bind 127.0.0.1 --dir "$data" --appendonly yes --maxmemory-policy noeviction)
+at=(env EDGE="$EDGE" ISSUER="$ISSUER" REDIS="$REDIS" ORDERS="$ORDERS" BILLING="$BILLING" ADMIN="$ADMIN")
+issuer=("${at[@]}" METRICS="$ISSUER_METRICS" "$bin" run -c "$PWD/coatcheck.yaml" --role issuer)
+edge=("${at[@]}" METRICS="$EDGE_METRICS" "$bin" run -c "$PWD/coatcheck.yaml" --role gateway)
+paste() { printf '%q ' "$@"; } # so that a shell reads it as it was
+start redis "${redis[@]}"
+start issuer "${issuer[@]}"
+start edge "${edge[@]}"
 start orders "$bin" demo-service --name orders --audience orders-api --issuer "http://$ISSUER" --listen "$ORDERS"
 start billing "$bin" demo-service --name billing --audience billing-api --issuer "http://$ISSUER" --listen "$BILLING"
 wait_for "http://$ISSUER_METRICS/readyz"
@@ -50,10 +54,17 @@ ready: issuer (pid ${pids[1]}), edge (pid ${pids[2]}), Redis (pid ${pids[0]}); l
   echo "\$REFERENCE" | $bin token revoke --reference-file - --admin http://$ADMIN --admin-token-file $PWD/run/admin
   curl -s -H "Authorization: Bearer \$REFERENCE" http://$EDGE/orders/42
 
-Break it on purpose, from deployments/local: kill -9 ${pids[2]}, start the edge again, use the same reference:
+Break it on purpose, one at a time, and start it again in a terminal of its own:
 
-  (cd "$PWD" && env EDGE=$EDGE ISSUER=$ISSUER REDIS=$REDIS ORDERS=$ORDERS BILLING=$BILLING METRICS=$EDGE_METRICS $bin run -c coatcheck.yaml --role gateway)
+  kill -9 ${pids[2]}    # the edge
+  $(paste "${edge[@]}")
 
-Ctrl-C stops everything.
+  kill ${pids[1]}    # the issuer
+  $(paste "${issuer[@]}")
+
+  kill ${pids[0]}    # Redis
+  $(paste "${redis[@]}")
+
+Ctrl-C stops what this script has started. What you have started again yourself ends with Ctrl-C in its terminal.
 LINES
 wait
