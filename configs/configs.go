@@ -83,7 +83,7 @@ type Telemetry struct {
 type Loaded struct {
 	Role     Role
 	Listen   Listen
-	TLS      *tls.Config // of the gateway and issuer listeners; nil: plain HTTP. Of the admin listener beyond loopback
+	TLS      *tls.Config    // of the gateway and issuer listeners; nil: plain HTTP. Of the admin listener beyond loopback
 	Trusted  []netip.Prefix // listen.trusted_proxies: peers that stand for many clients
 	Store    StoreChoice
 	Gateway  *gateway.Config    // Table, Upstreams, limits
