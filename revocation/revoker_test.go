@@ -299,7 +299,7 @@ func TestTheLeaseIsLowered(t *testing.T) {
 			return err
 		})
 		ready(t, p)
-		for time.Since(lowered) < 2*long {
+		for time.Since(lowered) < 3*long {
 			begin := time.Now()
 			p.revoke(token("t"))
 			// Whatever an edge was told just before the lease was lowered has ended when a revocation is answered.
@@ -318,6 +318,37 @@ func TestTheLeaseIsLowered(t *testing.T) {
 		p.revoke(token("t"))
 		tookExactly(t, "revoking under a raised lease", begin, over(long)+evenOut)
 	})
+}
+
+// TestARaisedLeaseIsLost: the store that comes back says the old lease, while edges have the one that was raised.
+func TestARaisedLeaseIsLost(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(*store.Memory, store.Snapshot){
+		"restored": (*store.Memory).Restore,
+		"emptied":  func(m *store.Memory, _ store.Snapshot) { m.Clear() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			const short = testLease / 5
+			m := store.NewMemory()
+			a := start(t, &wire{Memory: m}, newFragile(), "a", RevokerConfig{Lease: short}, "b")
+			ready(t, a, start(t, &wire{Memory: m}, newFragile(), "b", RevokerConfig{Lease: short}, "a"))
+			old := m.Snapshot()
+			s, err := m.Shard(t.Context(), 0, "a")
+			if err == nil {
+				err = m.SetLease(t.Context(), 0, s.LeaseID, testLease, testLease)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(lookEvery + short) // everybody has seen it
+			lose(m, old)
+			lost := time.Now() // until now an edge may have been told testLease
+			within(t, testLease, func() error { _, err := a.Revoke(t.Context(), token("t")); return err })
+			if took := time.Since(lost); took < over(testLease) {
+				t.Errorf("%s: acknowledged %v after edges were told a lease of %v", name, took, testLease)
+			}
+		})
+	}
 }
 
 // TestTheLeaseIsRaisedAndLoweredUnseen: who has seen it lowered once must not end the wait for a lease that edges were told

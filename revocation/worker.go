@@ -37,6 +37,7 @@ type worker struct {
 	seq       uint64 // where the shard's log stood when it was last heard
 	closed    closing
 	lowering  lowering
+	told      leases
 	leased    bool // the shard has had the configured lease
 
 	mu      sync.Mutex         // guards what follows
@@ -140,7 +141,7 @@ func (w *worker) look(ctx context.Context, s store.Shard) {
 	w.seq = s.At.Seq
 	w.r.config.Journal.tell(s.Now)
 	w.mu.Lock()
-	w.sleep = max(s.Sleep, w.r.config.Lease)
+	w.sleep = max(w.told.hear(time.Now(), max(s.Lease, s.Sleep)), w.r.config.Lease)
 	w.mu.Unlock()
 	if s.Open {
 		if w.closed.replication != "" {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/coatcheck/coatcheck/store"
@@ -49,6 +50,32 @@ func (w *worker) setLease(ctx context.Context, s store.Shard, lease, sleep time.
 		err = nil // another issuer did
 	}
 	return true, err
+}
+
+// leases are what edges may have: the longest that a shard has said, each until no edge can hold it any more after
+// the shard was first heard to say less. For a shard may say less because it has lost something.
+type leases struct {
+	last time.Duration
+	past []past // that are waited for
+}
+
+type past struct {
+	lease time.Duration
+	until time.Time
+}
+
+// hear takes notice of a lease, or of a sleep, and answers how long to wait.
+func (t *leases) hear(now time.Time, lease time.Duration) (longest time.Duration) {
+	t.past = slices.DeleteFunc(t.past, func(p past) bool { return !now.Before(p.until) })
+	if lease < t.last {
+		held := min(t.last, longestLease) // whatever a damaged head said: no edge uses more
+		t.past = append(t.past, past{held, now.Add(over(held))})
+	}
+	t.last, longest = lease, lease
+	for _, p := range t.past {
+		longest = max(longest, p.lease)
+	}
+	return longest
 }
 
 // over is how long it takes on this host until a lease that begins now anywhere has ended.

@@ -137,6 +137,7 @@ func (w *worker) took(ctx context.Context, batch []store.Numbered, a store.Revok
 	}
 	at := time.Now()
 	w.seq = a.At.Seq
+	sleep := max(w.told.hear(at, a.Sleep), w.r.config.Lease)
 	for i, n := range batch {
 		if n.Number > a.Done {
 			break
@@ -147,7 +148,7 @@ func (w *worker) took(ctx context.Context, batch []store.Numbered, a store.Revok
 				slog.Uint64("number", n.Number), slog.Uint64("seq", a.At.Seq), slog.Bool("found", found))
 		}
 		*upTo = max(*upTo, n.Number)
-		w.settle(n.Number, answer{at: at, sleep: max(a.Sleep, w.r.config.Lease), seq: a.At.Seq, found: found}, inForce)
+		w.settle(n.Number, answer{at: at, sleep: sleep, seq: a.At.Seq, found: found}, inForce)
 	}
 	w.done = max(w.done, min(a.Done, *upTo))
 }
