@@ -42,6 +42,21 @@ func TestAFullJournalTakesMoreWhenSomethingDies(t *testing.T) {
 	})
 }
 
+// TestAJournalNearItsBoundIsWrittenAnewBefore it is full, although less than half of it is dead: nobody waits for that.
+func TestAJournalNearItsBoundIsWrittenAnewBefore(t *testing.T) {
+	t.Parallel()
+	j := reopened(t, newFragile())
+	j.bound = 1 << 20
+	j.tell(time.Now())
+	fill(t, j, 60, time.Now().Add(time.Hour))
+	fill(t, j, 40, time.Now().Add(-time.Hour))
+	fill(t, j, 70, time.Now().Add(time.Hour))
+	j.settle()
+	if size, _, _ := j.state(); size > j.bound/8*7 {
+		t.Errorf("%d bytes of %d, with 4,000 dead entries in them", size, j.bound)
+	}
+}
+
 // TestAFullJournalIsNotWrittenAnewForNothing: each write at the bound would else wait for that.
 func TestAFullJournalIsNotWrittenAnewForNothing(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,13 @@ func TestPagesAreAListOfEntries(t *testing.T) {
 			if count, _ := p.living(gone); count != len(want) {
 				t.Errorf("seed %d: %d alive, want %d", seed, count, len(want))
 			}
-			p = p.without(gone)
+			kept := p.without(gone)
+			p.add(appendEntry(nil, number+1, 0, token("meanwhile")))
+			kept.add(appendEntry(nil, number+2, 0, token("after")))
+			same(t, fmt.Sprint(seed, ": the old pages, when both were added to"), p, number, []uint64{number + 1})
+			number += 2
+			until[number] = time.Now().Unix() + 3600
+			p, want = kept, append(want, number)
 			same(t, fmt.Sprint(seed, ": without the dead"), p, 0, want)
 			for i, page := range p.list[:max(0, len(p.list)-1)] {
 				if len(page.body) < pageSize*3/4 {
