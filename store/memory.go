@@ -135,8 +135,8 @@ func (m *Memory) SwapState(ctx context.Context, name string, old uint64, blob []
 	if m.states[name].version != old {
 		return fmt.Errorf("swap_state: %w", ErrConflict)
 	}
-	if m.full || m.replica {
-		return fmt.Errorf("swap_state: %w: out of memory, or a replica", ErrUnavailable)
+	if m.replica {
+		return fmt.Errorf("swap_state: %w: a replica", ErrUnavailable)
 	}
 	m.states[name] = state{old + 1, bytes.Clone(blob)}
 	return nil

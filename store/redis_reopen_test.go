@@ -208,6 +208,11 @@ func TestRedisRevokesWithoutMemory(t *testing.T) {
 	if err := s.SetLease(t.Context(), 0, leaseID(t, s), storetest.Lease, storetest.Lease); err != nil {
 		t.Errorf("set lease: %v", err)
 	}
+	for version := range uint64(2) { // a key that leaked is withdrawn
+		if err := s.SwapState(t.Context(), "ring", version, make([]byte, store.MaxState)); err != nil {
+			t.Errorf("swap state: %v", err)
+		}
+	}
 	server.Do("DEBUG", "CHANGE-REPL-ID")
 	reopen(t, s)
 	if err := s.Enrol(t.Context(), 0, store.Author{Issuer: "issuer-2", Journal: "j"}); err != nil {

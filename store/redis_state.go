@@ -32,7 +32,7 @@ func (r *Redis) SwapState(ctx context.Context, name string, old uint64, blob []b
 	if err := ready(ctx, checkName("state", name), checkState(blob)); err != nil {
 		return fmt.Errorf("swap_state: %w", err)
 	}
-	_, err := r.ask(ctx, swapStateScript, []string{r.shards[0].state(name)}, name,
+	_, err := r.ask(ctx, swapStateScript, []string{r.shards[0].state(name), r.shards[0].dummy()}, name,
 		strconv.FormatUint(old, 10), strconv.FormatUint(old+1, 10), string(blob))
 	return err
 }

@@ -28,7 +28,7 @@
 //     gets: it takes a new replication id.) Nothing but its issuers' journals opens it again.
 //   - Once Revoke has answered, Take finds none of what it named, and Put refuses what was minted on the strength of
 //     anything older (Record.Since).
-//   - Revoke deletes before it writes, so it works on a Redis that is out of memory; so does all of reopening.
+//   - Revoke deletes before it writes, so it works on a Redis that is out of memory; so do all of reopening, and SwapState.
 //   - Each number of a journal is done once, in ascending order. To ask again is safe, and waits for replicas again.
 //   - Pull gives every entry after a position, in order and without a gap, each chained to the one before it; or says
 //     that the position is none of this history, and then all that was kept is worthless.
