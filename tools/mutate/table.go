@@ -45,7 +45,7 @@ var mutants = []mutant{
 		old: `whole && counts && b.whole`, new: `whole && (!counts || b.whole)`,
 	},
 	{
-		name: "late question after a loss", red: simulation, run: "-seeds 20000", file: "store/memory_log.go",
+		name: "late question after a loss", red: tests, run: "./store -run Memory", file: "store/memory_log.go",
 		old: `if mine.done < by.Done {`, new: `if false {`,
 	},
 	{
@@ -69,7 +69,7 @@ var mutants = []mutant{
 		old: `return max(s.floors[everything], `, new: `return true || max(s.floors[everything], `,
 	},
 	{
-		name: "since of any incarnation", model: "since-any-incarnation", red: simulation, run: "-seeds 20000", file: "store/memory_shard.go",
+		name: "since of any incarnation", model: "since-any-incarnation", red: tests, run: "./store -run Memory", file: "store/memory_shard.go",
 		old: `	var since uint64 // of another incarnation: nobody knows what it has seen`, new: `	since := r.Since.Seq`,
 	},
 	{
