@@ -12,7 +12,7 @@ type auditing struct{ ordinary, audit slog.Handler }
 // audited: who ended what, or tried to with a token or secret of ours. Who has none brings none of these about.
 func audited(r slog.Record) bool {
 	switch r.Message {
-	case "token revoked", "revoked by an operator", "revocation asked for by an operator failed":
+	case "revoked", "token revoked", "revoked by an operator", "revocation asked for by an operator failed":
 		return true
 	case "admin call":
 		return named(r, "caller")

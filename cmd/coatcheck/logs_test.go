@@ -153,12 +153,12 @@ func TestAuditLinesHaveRoom(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		log = log.With("node", 1).WithGroup("at")
+		log = log.With(slog.Int("node", 1)).WithGroup("at")
 		for range logBuffer / 64 {
 			log.Warn("admin call", slog.String("caller", ""), slog.Int("status", 401))
 			log.Warn("token refused", slog.String("reason", "secret"))
 		}
-		for _, message := range []string{"token revoked", "revoked by an operator", "revocation asked for by an operator failed"} {
+		for _, message := range []string{"revoked", "token revoked", "revoked by an operator", "revocation asked for by an operator failed"} {
 			log.Info(message)
 		}
 		log.Info("admin call", slog.String("method", "GET"), slog.String("caller", "alice"))
@@ -199,7 +199,7 @@ func TestAuditLinesAreThoseOfTheRooms(t *testing.T) {
 			found[l.Msg]++
 		}
 	}
-	want := map[string]int{"token revoked": 1, "revoked by an operator": 1, "admin call": 1}
+	want := map[string]int{"revoked": 2, "token revoked": 1, "revoked by an operator": 1, "admin call": 1}
 	if diff := cmp.Diff(want, found); diff != "" {
 		t.Errorf("audit lines (-want +got):\n%s", diff)
 	}
