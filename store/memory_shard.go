@@ -116,7 +116,10 @@ func (s *memoryShard) revoke(r Revocation, now time.Time) (found bool) {
 	r.Until = later(r.Until, now.Add(keptFor))
 	switch r.Kind {
 	case KindToken:
-		found = s.end(r.Name, now)
+		if found = s.end(r.Name, now); !found && s.tombs[r.Name] > now.Unix() { // revoked before: the log need not grow
+			s.tombs[r.Name] = max(s.tombs[r.Name], r.Until.Unix())
+			return false
+		}
 		s.tombs[r.Name] = r.Until.Unix()
 	case KindBefore:
 		if t := beforeUnix(r.Name); t >= now.Unix()-clockSlack {
@@ -137,14 +140,14 @@ func (s *memoryShard) revoke(r Revocation, now time.Time) (found bool) {
 	return found
 }
 
-// end deletes a record and gives its client's quota back.
+// end deletes a record and gives its bytes back to its client.
 func (s *memoryShard) end(jti string, now time.Time) (found bool) {
 	g, ok := s.records[jti]
 	if !ok {
 		return false
 	}
 	delete(s.records, jti)
-	s.ledgers[g.client].giveBack(g.end, g.usage())
+	s.ledgers[g.client].giveBack(g.end, g.usage().bytes)
 	return g.expires > now.Unix()
 }
 

@@ -64,12 +64,9 @@ func (l ledger) total(now time.Time) usage {
 	return sum
 }
 
-// giveBack takes a revoked grant out of its bucket.
-func (l ledger) giveBack(end int64, u usage) {
-	left := l[end].plus(usage{-u.grants, -u.bytes})
-	if left.grants <= 0 {
-		delete(l, end)
-		return
+// giveBack gives the bytes of a revoked grant back, not its place: that ends with its bucket. See Lua's quota.
+func (l ledger) giveBack(end, bytes int64) {
+	if u, ok := l[end]; ok {
+		l[end] = usage{u.grants, u.bytes - bytes}
 	}
-	l[end] = left
 }

@@ -65,9 +65,8 @@ func TestRedisPermissions(t *testing.T) {
 			t.Errorf("edge: %s: got %v, want ErrUnavailable with the mend", what, err)
 		}
 	}
-	q := store.Quota{Grants: 1}
-	if !storetest.Revoke(t, issuer, r.JTI) || issuer.Put(t.Context(), storetest.NewRecord(), q) != nil {
-		t.Error("issuer: revoke: want the record found, and the quota given back")
+	if !storetest.Revoke(t, issuer, r.JTI) || issuer.Put(t.Context(), storetest.NewRecord(), store.Quota{Bytes: int64(len(r.Blob))}) != nil {
+		t.Error("issuer: revoke: want the record found, and its bytes given back")
 	}
 }
 

@@ -35,8 +35,16 @@ local clear = redis.pcall('HGET', KEYS[5], 'clear')
 local size = redis.pcall('HSTRLEN', KEYS[5], 'blob')
 local found = redis.call('DEL', KEYS[5])
 
-local seq = h.seq + 1
 expires = format_count(math.max(tonumber(expires), now + tonumber(ARGV[13])))
+if kind == 'token' and found == 0 and redis.call('EXISTS', KEYS[6]) == 1 then
+  -- Revoked before: whoever has read that entry keeps nothing of it, so the log need not grow.
+  redis.call('EXPIREAT', KEYS[6], expires, 'GT')
+  done = tonumber(number)
+  write_enrolment(KEYS[4], ARGV[6], journal, done)
+  return answer('0')
+end
+
+local seq = h.seq + 1
 local field, value = kind .. ':' .. name, seq
 if kind == 'before' then
   field = 'all'

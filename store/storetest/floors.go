@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"testing"
 	"time"
 
@@ -26,8 +27,10 @@ func logTests() map[string]func(*testing.T, *hand) {
 		"found tells of records":                               foundTells,
 		"of concurrent revocations exactly one was first":      oneRevocationWins,
 		"take never outlives a concurrent revocation":          takeDuringRevocation,
-		"a revoked token gives its quota back, once":           revokedQuota,
+		"a revoked token gives its bytes back, once":           revokedQuota,
 		"memory has no replicas to wait for, or they are away": replicasAway,
+		"mint and revoke in turn meet the quota":               mintAndRevoke,
+		"a token revoked again adds nothing to the log":        revokedAgain,
 		"the lease is lowered and raised":                      leaseChanges,
 		"a pull from the head has nothing to tell":             pullNothing,
 		"a pull reads pages":                                   pullPages,
@@ -156,18 +159,44 @@ func beforeNowAhead(t *testing.T, h *hand) {
 }
 
 func revokedQuota(t *testing.T, h *hand) {
-	q := inAll(h, store.Quota{Grants: 2, Bytes: 1 << 20})
-	records := []store.Record{recordIn(h, 0), recordIn(h, 0), recordIn(h, 0)}
-	must(t, h.Put(t.Context(), records[0], q))
-	must(t, h.Put(t.Context(), records[1], q))
-	for range 2 {
-		h.revoke(naming(store.KindToken, records[0].JTI))
+	of := func(size int) store.Record {
+		r := recordIn(h, 0)
+		r.Blob = bytes.Repeat([]byte{'x'}, size)
+		return r
 	}
-	must(t, h.Put(t.Context(), records[2], q))
-	wantErr(t, "third of two", h.Put(t.Context(), recordIn(h, 0), q), store.ErrQuota)
-	for _, r := range records[1:] {
+	q := inAll(h, store.Quota{Bytes: 1000})
+	first := of(600)
+	must(t, h.Put(t.Context(), first, q))
+	must(t, h.Put(t.Context(), of(400), q))
+	for range 2 {
+		h.revoke(naming(store.KindToken, first.JTI))
+	}
+	wantErr(t, "400 + 601 bytes of 1000", h.Put(t.Context(), of(601), q), store.ErrQuota)
+	must(t, h.Put(t.Context(), of(600), q))
+}
+
+// mintAndRevoke in turn leaves tombstones and entries, so a client's places end with its tokens' lives.
+func mintAndRevoke(t *testing.T, h *hand) {
+	q := inAll(h, store.Quota{Grants: 3})
+	for range 3 {
+		r := recordIn(h, 0)
+		must(t, h.Put(t.Context(), r, q))
 		h.revoke(naming(store.KindToken, r.JTI))
 	}
-	last := recordIn(h, 0)
-	must(t, h.Put(t.Context(), last, inAll(h, store.Quota{Grants: 1, Bytes: int64(len(last.Blob))})))
+	wantErr(t, "mint after three of three were revoked", h.Put(t.Context(), recordIn(h, 0), q), store.ErrQuota)
+}
+
+// revokedAgain adds nothing to the log, and is done all the same; its tombstone stands for as long as the last asked.
+func revokedAgain(t *testing.T, h *hand) {
+	r := recordIn(h, 0)
+	soon := store.Revocation{Kind: store.KindToken, Name: r.JTI, Until: time.Now()}
+	h.revoke(soon)
+	at := h.shard(0).At
+	h.revoke(naming(store.KindToken, r.JTI))
+	h.revoke(soon)
+	if now := h.shard(0); now.At != at || now.Done != h.number {
+		t.Errorf("revoked three times: got %+v, want the position of the first, %+v, and %d done", now, at, h.number)
+	}
+	Eventually(t, expiryLimit, "the first to end", func() bool { return time.Since(soon.Until) > 7*time.Second })
+	wantErr(t, "put after the first has ended", h.Put(t.Context(), r, store.Quota{}), store.ErrRevoked)
 }

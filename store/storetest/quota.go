@@ -76,8 +76,8 @@ func quotaAfterExpiry(t *testing.T, s Store) {
 	})
 }
 
-// quotaOfMixedLives puts grants of lives from seconds to years, so that they fall into many buckets, and takes all
-// of them back.
+// quotaOfMixedLives puts grants of lives from seconds to years, so that they fall into many buckets, and revokes all
+// of them.
 func quotaOfMixedLives(t *testing.T, s Store) {
 	var records []store.Record
 	for life := time.Minute; life < 10*365*24*time.Hour; life = life * 3 / 2 {
@@ -95,5 +95,5 @@ func quotaOfMixedLives(t *testing.T, s Store) {
 			t.Errorf("revoke of a life of %v: found no record", r.ExpiresAt.Sub(r.IssuedAt))
 		}
 	}
-	must(t, s.Put(t.Context(), recordIn(s, 0), inAll(s, store.Quota{Grants: 1})))
+	wantErr(t, "one more after all were revoked", s.Put(t.Context(), recordIn(s, 0), q), store.ErrQuota)
 }
