@@ -33,8 +33,8 @@ var mutants = []mutant{
 	},
 	{
 		name: "same incarnation for ever", model: "same-incarnation", red: simulation, run: "-seeds 5000", file: "store/memory_open.go",
-		old: `s.head.incarnation, s.head.opened = rand.Text(), o.Replication`,
-		new: `s.head.incarnation, s.head.opened = "same"+rand.Text()[:0], o.Replication`,
+		old: `s.head.incarnation, s.head.leaseID, s.head.opened = rand.Text(), `,
+		new: `s.head.incarnation, s.head.leaseID, s.head.opened = "same", `,
 	},
 	{
 		name: "no journal replay", model: "no-replay", red: simulation, run: "-seeds 5000", file: "revocation/worker_steps.go",
@@ -106,7 +106,7 @@ var mutants = []mutant{
 		old: `wait = p.Do(ctx, "WAIT"`, new: `wait = r.client.Do(ctx, "WAIT"`,
 	},
 	{
-		name: "done again without a write", model: "wait-without-write", red: tests, run: "./store -run Redis", file: "store/lua/revoke.lua",
+		name: "done again without a write", model: "wait-without-write", red: model, file: "store/lua/revoke.lua",
 		old: "  redis.call('DEL', KEYS[7])\n  write_enrolment(KEYS[4], ARGV[6], journal, done)\n  return answer('0')", new: "  return answer('0')",
 	},
 	{
