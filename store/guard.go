@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,8 +61,9 @@ type Guard struct {
 	checked chan struct{} // closed after the first check
 	once    sync.Once     // closes it
 
-	why atomic.Pointer[error] // of the last check; nil: it found nothing wrong
-	bar atomic.Pointer[error] // why the guard is closed; nil: open
+	why  atomic.Pointer[error] // of the last check; nil: it found nothing wrong
+	bar  atomic.Pointer[error] // why the guard is closed; nil: open
+	full atomic.Pointer[error] // why nothing is put, when all else goes on
 }
 
 // NewGuard returns a guard that is closed until Run has checked b once.
@@ -103,9 +105,9 @@ func (g *Guard) Open(ctx context.Context, shard int, o Opening) (ended bool, err
 	return g.Backend.Open(ctx, shard, o)
 }
 
-// Put writes a record through the guard.
+// Put writes a record through the guard, unless there is little memory left: that is for what ends grants.
 func (g *Guard) Put(ctx context.Context, r Record, q Quota) error {
-	if err := reason(&g.bar); err != nil {
+	if err := cmp.Or(reason(&g.bar), reason(&g.full)); err != nil {
 		return err
 	}
 	return g.Backend.Put(ctx, r, q)
@@ -134,14 +136,15 @@ func (g *Guard) SwapState(ctx context.Context, name string, old uint64, blob []b
 
 // Run checks the store until ctx ends, and logs each change.
 func (g *Guard) Run(ctx context.Context, log *slog.Logger) {
+	before := g.Ready()
 	for ctx.Err() == nil {
-		before := g.Ready()
 		after := g.check(ctx)
 		if changed(before, after) && ctx.Err() == nil {
 			tell(ctx, log, after)
 		}
+		before = after
 		wait := checkEvery
-		if after != nil {
+		if after != nil && !errors.Is(after, errCrowded) {
 			wait = checkSoon
 		}
 		select {
@@ -157,9 +160,10 @@ func (g *Guard) check(ctx context.Context) error {
 	err := g.Check(ctx)
 	var policy *PolicyError
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, errCrowded):
 		g.why.Store(nil)
 		g.bar.Store(nil)
+		g.crowd(err)
 	case errors.As(err, &policy):
 		g.settle(err)
 	default:
@@ -167,6 +171,16 @@ func (g *Guard) check(ctx context.Context) error {
 	}
 	g.once.Do(func() { close(g.checked) })
 	return err
+}
+
+// crowd refuses what would be put.
+func (g *Guard) crowd(err error) {
+	if err == nil {
+		g.full.Store(nil)
+		return
+	}
+	refused := fmt.Errorf("put: %w: %w", ErrUnavailable, err)
+	g.full.Store(&refused)
 }
 
 // settle closes the guard.
@@ -193,6 +207,10 @@ func changed(a, b error) bool {
 func tell(ctx context.Context, log *slog.Logger, err error) {
 	if err == nil {
 		log.LogAttrs(ctx, slog.LevelInfo, "store is ready")
+		return
+	}
+	if errors.Is(err, errCrowded) {
+		log.LogAttrs(ctx, slog.LevelWarn, "store takes no new grants", slog.String("reason", err.Error()))
 		return
 	}
 	log.LogAttrs(ctx, slog.LevelWarn, "store is not ready", slog.String("reason", err.Error()))

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,6 +69,36 @@ func TestGuardLetsNobodyThroughToAStoreThatCannotBeTrusted(t *testing.T) {
 				t.Errorf("%s: Revoke says %v, want it to go through to a shard that is closed", step.story, err)
 			}
 		}
+	}
+}
+
+// TestGuardKeepsTheLastMemoryForWhatEndsGrants: of a store that is nearly full only Put is refused.
+func TestGuardKeepsTheLastMemoryForWhatEndsGrants(t *testing.T) {
+	t.Parallel()
+	backend := &checked{Memory: NewMemory()}
+	g := NewGuard(backend)
+	for _, says := range []error{nil, fmt.Errorf("check: %w", errCrowded), ErrUnavailable, nil} {
+		refused := says != nil
+		backend.says = says
+		_ = g.check(t.Context()) // it is what Check says
+		if err := g.Put(t.Context(), Record{}, Quota{}); errors.Is(err, errCrowded) != refused || refused && !errors.Is(err, ErrUnavailable) {
+			t.Errorf("checked with %v: Put says %v", says, err)
+		}
+		if err := g.SwapState(t.Context(), "ring", uint64(len(backend.states["ring"].blob)), []byte("x")); errors.Is(err, ErrUnavailable) {
+			t.Errorf("checked with %v: SwapState says %v", says, err)
+		}
+		if ready := g.Ready(); (ready == nil) != (says != ErrUnavailable) {
+			t.Errorf("checked with %v: Ready says %v", says, ready)
+		}
+	}
+	info := map[string]string{"maxmemory": "1000", "used_memory": "801"}
+	for used, want := range map[string]bool{"801": true, "800": false, "": false} {
+		if info["used_memory"] = used; crowded(info) != want {
+			t.Errorf("crowded(%v) = %v", info, !want)
+		}
+	}
+	if crowded(map[string]string{"maxmemory": "0", "used_memory": "801"}) {
+		t.Error("a Redis without a limit is crowded")
 	}
 }
 

@@ -11,6 +11,12 @@ import (
 // maxSkew is how far Redis' clock may be from ours: records die by the one and are judged by the other.
 const maxSkew = 2 * time.Second
 
+// crowdedAt is the part of maxmemory, in percent, above which nothing is put: the rest is for what ends grants.
+const crowdedAt = 80
+
+// errCrowded is a Redis that can be trusted, and in which nothing more should be put.
+var errCrowded = fmt.Errorf("Redis has used %d %% of its maxmemory; mend: raise it, or lower the quotas", crowdedAt)
+
 // PolicyError says everything for which a store must not be trusted with grants.
 type PolicyError struct{ Violations []Violation }
 
@@ -26,7 +32,7 @@ func (e *PolicyError) Error() string {
 }
 
 // Check asks whether this store can be trusted with grants: nil, a *PolicyError with all violations, or
-// ErrUnavailable. It reads INFO and TIME, never CONFIG, which an ACL user of ours need not have.
+// ErrUnavailable; its own error, if it can, but has little memory left, makes a Guard refuse Put alone. It reads INFO and TIME, never CONFIG, which an ACL user of ours need not have.
 func (r *Redis) Check(ctx context.Context) error {
 	begun := time.Now()
 	err := r.checkPolicy(ctx)
@@ -59,7 +65,17 @@ func (r *Redis) checkPolicy(ctx context.Context) error {
 	if len(violations) > 0 {
 		return &PolicyError{violations}
 	}
+	if crowded(facts) {
+		return errCrowded
+	}
 	return nil
+}
+
+// crowded: a maxmemory of 0 is none.
+func crowded(info map[string]string) bool {
+	used, err := strconv.ParseFloat(info["used_memory"], 64)
+	most, noLimit := strconv.ParseFloat(info["maxmemory"], 64)
+	return err == nil && noLimit == nil && most > 0 && used*100 > most*crowdedAt
 }
 
 // parseInfo reads INFO's lines of name:value.
