@@ -32,7 +32,7 @@ var mutants = []mutant{
 		old: `Position{s.head.at.Seq + 1, rand.Text()}`, new: `Position{s.head.at.Seq + 1, r.Name + rand.Text()[:0]}`,
 	},
 	{
-		name: "same incarnation for ever", model: "same-incarnation", red: simulation, run: "-seeds 5000", file: "store/memory_open.go",
+		name: "same incarnation for ever", model: "same-incarnation", red: model, file: "store/memory_open.go",
 		old: `s.head.incarnation, s.head.leaseID, s.head.opened = rand.Text(), `,
 		new: `s.head.incarnation, s.head.leaseID, s.head.opened = "same", `,
 	},
