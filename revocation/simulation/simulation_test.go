@@ -67,7 +67,7 @@ func (c *counts) enough(t *testing.T) {
 		"revocations answered in each world":               {c.answered, 3 * c.seeds},
 		"tries after the answer, for each answer":          {c.after, 5 * c.answered},
 		"decisions from the cache in each world":           {c.hits, 20 * c.seeds},
-		"decisions in the last lease before an answer":     {c.between, c.seeds / 2},
+		"decisions in the last lease before an answer":     {c.between, c.seeds / 4},
 		"decisions to let something through in each world": {c.let, 50 * c.seeds},
 	} {
 		if got.got < got.want {
