@@ -20,12 +20,13 @@ test: setup ## Run every test with the race detector (starts and stops its own r
 build: ## Build bin/coatcheck
 	@$(GO) build $(TAGS) -trimpath -o bin/coatcheck ./cmd/coatcheck
 
-check: fmt-check lint generate-check test bench-smoke model-short quickstart ## All that CI runs: format, linters, generated files, tests, the model, the README's quick start
+check: fmt-check lint generate-check test simulate model-short bench-smoke quickstart ## All that CI runs: format, linters, generated files, tests, 500 simulated worlds, the model, the README's quick start
 
 check-long: check ## The slow campaigns too: fuzzing, benchmarks, the load lab
 	$(MAKE) fuzz FUZZTIME=30s
 	$(MAKE) bench figures lab
-	$(MAKE) nemesis
+	$(MAKE) nemesis simulate SEEDS=100000
+	$(MAKE) model mutate
 
 lint: ## vet, and the analyzers of tools/lint (staticcheck, errcheck, bodyclose, noctx, errorlint, …)
 	$(GO) vet $(TAGS) ./...
