@@ -105,7 +105,7 @@ func (w *world) run() []fault {
 	for _, e := range w.edges {
 		e.start()
 	}
-	faults := w.ready("at the start")
+	faults := w.ready("at the start", 4*settle) // the weather may be bad already
 	end := w.history.now() + warmUp + storm
 	var actors sync.WaitGroup
 	for _, e := range w.edges {
@@ -122,7 +122,7 @@ func (w *world) run() []fault {
 	time.Sleep(warmUp)
 	w.plan.strike(w, end)
 	w.weather.clear.Store(true)
-	faults = append(faults, w.ready("after the faults")...)
+	faults = append(faults, w.ready("after the faults", settle)...)
 	actors.Wait()
 	faults = append(faults, w.epilogue()...)
 	for _, i := range w.issuers {
@@ -137,9 +137,9 @@ func (w *world) run() []fault {
 }
 
 // ready waits until everybody is.
-func (w *world) ready(when string) []fault {
+func (w *world) ready(when string, limit time.Duration) []fault {
 	var why error
-	for begin := time.Now(); time.Since(begin) < settle; time.Sleep(10 * time.Millisecond) {
+	for begin := time.Now(); time.Since(begin) < limit; time.Sleep(10 * time.Millisecond) {
 		why = nil
 		for _, i := range w.issuers {
 			if err := i.process().revoker.Ready(); err != nil {
@@ -150,7 +150,7 @@ func (w *world) ready(when string) []fault {
 			return nil
 		}
 	}
-	return []fault{{text: fmt.Sprintf("not ready %s within %v: %v", when, settle, why)}}
+	return []fault{{text: fmt.Sprintf("not ready %s within %v: %v", when, limit, why)}}
 }
 
 // uses sends requests to one edge, at times that do not depend on how long the others take; what is late is left out.
