@@ -2,7 +2,6 @@ package issuer
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 
@@ -10,13 +9,21 @@ import (
 )
 
 // indexKey makes handles: the opaque names of client, family and subject that tokens and records carry in clear, so
-// that revocation can speak of them. It lives in the key ring; edges and services do not have it, so they can
-// compare handles and never find out whom one names.
+// that revocation can speak of them. Edges and services do not have it, so they can compare handles and never find out
+// whom one names.
+//
+// It comes from the key-encryption key and not from the key ring: issuers whose store has lost its data may sign by two
+// rings for a while, and each has to find by its name what the other has issued.
 type indexKey [32]byte
 
-func newIndexKey() (k indexKey) {
-	_, _ = rand.Read(k[:]) // never fails: crypto/rand ends the process instead
-	return k
+// indexKeys are those of all sealing keys, that of the first first: it makes handles, and while sealing keys are being
+// replaced others may still be named by the rest.
+func (s *SealingKeys) indexKeys() []indexKey {
+	keys := make([]indexKey, len(s.keys))
+	for n, k := range s.keys {
+		keys[n] = indexKey(k.derive("coatcheck/v1/index", len(indexKey{})))
+	}
+	return keys
 }
 
 // handle is 16 bytes of HMAC-SHA256 over kind, NUL, value, as 22 characters of base64url. No kind contains a NUL,

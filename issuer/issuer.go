@@ -54,6 +54,7 @@ type Issuer struct {
 	endings     endings   // what it has revoked
 	measures    *measures // of what clients may revoke
 	caller      func(*http.Request) string
+	indexKeys   []indexKey // that of the sealing key first
 }
 
 // New validates the configuration and says everything that is wrong with it; it touches no dependency.
@@ -97,6 +98,7 @@ func New(c Config) (*Issuer, error) {
 		listing:     c.Listing,
 		measures:    newMeasures(reg.clients, c.RevokeRate, c.RevokeBurst),
 		caller:      c.Caller,
+		indexKeys:   c.Sealing.indexKeys(),
 	}
 	about := newMetadata(at, reg)
 	i.documents = map[string]func() *document{

@@ -105,8 +105,8 @@ func TestManyIssuersCreateOneRing(t *testing.T) {
 		if version, _, err := s.State(t.Context(), ringName); version != 1 || err != nil {
 			t.Errorf("ring has version %d (%v), want 1: one creation", version, err)
 		}
-		if a, b := all[0].keeper.kept.Load().ring.index(), all[4].keeper.kept.Load().ring.index(); a != b {
-			t.Error("two issuers have two index keys")
+		if a, b := all[0].keeper.kept.Load().ring.beginning(), all[4].keeper.kept.Load().ring.beginning(); a != b {
+			t.Error("two issuers have rings of two beginnings")
 		}
 	})
 }

@@ -31,8 +31,7 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 	key := r.in(active)
 	// "client:" keeps a client from ever having the name of a user (RFC 9068 §5).
 	subject := "client:" + g.client.id
-	index := r.index()
-	handles := index.of(g.client.id, subject, g.jti)
+	handles := i.indexKeys[0].of(g.client.id, subject, g.jti)
 	manifest := exchange.Manifest{
 		Issuer: i.place.issuer, JTI: g.jti, ClientID: g.client.id, Handles: handles,
 		IssuedAt: g.issuedAt, ExpiresAt: g.expires, Shares: make(map[string]exchange.ManifestShare, len(g.shares)),

@@ -26,18 +26,18 @@ const unknownLife = 30 * 24 * time.Hour
 // names turns what operators say into what the revocation log says.
 type names struct {
 	ring    *ring         // nil: there is none, and what is named by a handle or a jti can be revoked all the same
+	index   []indexKey    // the first names what is issued now, the others what may have been before
 	longest time.Duration // life of any token that may be alive
 	listing Listing
 }
 
-// names takes the ring as it is: a damaged one must not stop whoever has to revoke. Its index key is the same in all its
-// generations, so one that was not confirmed lately will do.
+// names takes the ring as it is: a damaged one must not stop whoever has to revoke.
 func (i *Issuer) names() names {
 	r := i.keeper.kept.Load().ring
 	if r == nil {
-		return names{nil, max(i.longest(), unknownLife), i.listing}
+		return names{nil, i.indexKeys, max(i.longest(), unknownLife), i.listing}
 	}
-	return names{r, i.longest(), i.listing}
+	return names{r, i.indexKeys, i.longest(), i.listing}
 }
 
 // longest is the life of the longest-lived token that any issuer may have signed, as far as is known here.
@@ -48,17 +48,21 @@ func (i *Issuer) longest() time.Duration {
 	return i.register.longest
 }
 
-// handle needs the index key, and only the ring has it.
-func (n names) handle(kind, value string) (string, *fault) {
-	if n.ring == nil {
-		return "", &fault{
-			code: "temporarily_unavailable", retry: retryUnavailable,
-			detail: "The key ring is not there, and only it says the handle of this " + kind + "; /readyz of this issuer says why. " +
-				"What needs no ring works meanwhile: jti, family and subject_handle by their handles, issued_before, key.",
-		}
+// handle is how what is issued now is named.
+func (n names) handle(kind, value string) string { return n.index[0].handle(kind, value) }
+
+// others are the names by which an order may also have to end something: a client and a subject have one for each
+// sealing key that is accepted.
+func (n names) others(o order, r revocation.Revocation) []revocation.Revocation {
+	if o.by != "client" && o.by != "subject" {
+		return nil
 	}
-	index := n.ring.index()
-	return index.handle(kind, value), nil
+	var also []revocation.Revocation
+	for _, k := range n.index[1:] {
+		r.Name = k.handle(o.by, o.value)
+		also = append(also, r)
+	}
+	return also
 }
 
 // revocation is what an order asks to revoke. It is kept until nothing that it may name can be alive; what cannot be
@@ -73,7 +77,7 @@ func (n names) revocation(ctx context.Context, o order) (revocation.Revocation, 
 	case "client":
 		r.Kind = revocation.Client
 		if wrong = wantClient(o.value); wrong == nil {
-			r.Name, wrong = n.handle("client", o.value)
+			r.Name = n.handle("client", o.value)
 		}
 	case "family":
 		r.Kind = revocation.Family
@@ -81,7 +85,7 @@ func (n names) revocation(ctx context.Context, o order) (revocation.Revocation, 
 	case "subject":
 		r.Kind = revocation.Subject
 		if wrong = wantSubject(o.value); wrong == nil {
-			r.Name, wrong = n.handle("subject", o.value)
+			r.Name = n.handle("subject", o.value)
 		}
 	case "subject_handle":
 		r.Kind, wrong = revocation.Subject, wantHandle(o.by, o.value)
@@ -105,7 +109,7 @@ func (n names) family(ctx context.Context, value string) (string, *fault) {
 	case err == nil:
 		return listed.Family, nil
 	case errors.Is(err, revocation.ErrNotFound), errors.Is(err, revocation.ErrRevoked):
-		return n.handle("family", value)
+		return n.handle("family", value), nil
 	}
 	return "", storeAway(err)
 }

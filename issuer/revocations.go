@@ -41,7 +41,8 @@ func (i *Issuer) postRevocation(w http.ResponseWriter, r *http.Request) (any, *f
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), revokeTimeout)
 	defer cancel()
-	named, wrong := i.names().revocation(ctx, o)
+	n := i.names()
+	named, wrong := n.revocation(ctx, o)
 	if wrong != nil {
 		return nil, wrong
 	}
@@ -49,7 +50,7 @@ func (i *Issuer) postRevocation(w http.ResponseWriter, r *http.Request) (any, *f
 	if o.dryRun {
 		wrong = i.rehearse(ctx, named, &answer)
 	} else {
-		wrong = i.carryOut(ctx, named, &answer)
+		wrong = i.carryOut(ctx, named, n.others(o, named), &answer)
 	}
 	answer.TookMS = milliseconds(time.Since(started))
 	i.logOrder(r, o, answer, wrong)
@@ -72,8 +73,8 @@ func (i *Issuer) rehearse(ctx context.Context, r revocation.Revocation, a *revoc
 }
 
 // carryOut revokes at once, and counts beside it: no revocation waits for a count. So the count sees grants that have
-// just ended, and cannot tell them from those that ended earlier.
-func (i *Issuer) carryOut(ctx context.Context, r revocation.Revocation, a *revocationAnswer) *fault {
+// just ended, and cannot tell them from those that ended earlier. What is named by also ends too, and is not counted.
+func (i *Issuer) carryOut(ctx context.Context, r revocation.Revocation, also []revocation.Revocation, a *revocationAnswer) *fault {
 	counting, enough := context.WithCancel(ctx)
 	var beside sync.WaitGroup
 	defer beside.Wait()
@@ -88,7 +89,7 @@ func (i *Issuer) carryOut(ctx context.Context, r revocation.Revocation, a *revoc
 	if r.Kind == revocation.Key {
 		end = i.revokeKey
 	}
-	receipt, err := end(ctx, r)
+	receipt, err := end(ctx, append([]revocation.Revocation{r}, also...)...)
 	if err != nil {
 		return notEnded(err)
 	}

@@ -35,7 +35,7 @@ type signingKey struct {
 // is immutable and shared; rotation makes another.
 type ring struct {
 	generation uint64           // 1 at the beginning; one more with every change of what is below
-	index      hidden[indexKey] // the same in all generations, so that handles never change
+	beginning  hidden[[32]byte] // random, the same in all generations
 	life       time.Duration    // the longest that a token signed under this ring may live
 	keys       []signingKey
 	set        *document // the JWKS of exactly these keys
@@ -45,7 +45,7 @@ type ring struct {
 // newRing is the very first one. Its active key signs at once: there is no verifier yet that could have cached a
 // set without it.
 func newRing(now time.Time, life time.Duration) *ring {
-	return ring{generation: 1, index: hide(newIndexKey()), life: life}.with(newSigningKey(active, now), newSigningKey(next, now))
+	return ring{generation: 1, beginning: hide(newBeginning()), life: life}.with(newSigningKey(active, now), newSigningKey(next, now))
 }
 
 // with completes a ring from its keys.
@@ -53,6 +53,11 @@ func (r ring) with(keys ...signingKey) *ring {
 	r.keys = keys
 	r.set = newKeySet(keys)
 	return &r
+}
+
+func newBeginning() (b [32]byte) {
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the process instead
+	return b
 }
 
 func newSigningKey(s keyState, now time.Time) signingKey {
@@ -69,9 +74,9 @@ func (r *ring) in(s keyState) *signingKey {
 	return &r.keys[n]
 }
 
-// sameBeginning: one was turned out of the other, in however many steps. Only turning hands on an index key.
+// sameBeginning: one was turned out of the other, in however many steps. Only turning hands on a beginning.
 func (r *ring) sameBeginning(o *ring) bool {
-	a, b := r.index(), o.index()
+	a, b := r.beginning(), o.beginning()
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
@@ -104,7 +109,7 @@ const ringFormat = 1
 type sealedRing struct {
 	Format     int         `json:"format"`
 	Generation uint64      `json:"generation"`
-	Index      []byte      `json:"index_key"`
+	Beginning  []byte      `json:"index_key"` // its name from the time when handles were made with it
 	Life       int64       `json:"life_seconds"`
 	Keys       []sealedKey `json:"keys"`
 	Quiet      int64       `json:"quiet_until,omitempty"`
@@ -119,8 +124,8 @@ type sealedKey struct {
 
 // seal makes what the store is to keep under that version.
 func (r *ring) seal(keys *SealingKeys, version uint64) ([]byte, error) {
-	index := r.index()
-	out := sealedRing{Format: ringFormat, Generation: r.generation, Index: index[:], Life: int64(r.life / time.Second)}
+	beginning := r.beginning()
+	out := sealedRing{Format: ringFormat, Generation: r.generation, Beginning: beginning[:], Life: int64(r.life / time.Second)}
 	if !r.quiet.IsZero() {
 		out.Quiet = r.quiet.Unix()
 	}
@@ -152,10 +157,10 @@ func openRing(keys *SealingKeys, version uint64, blob []byte) (*ring, error) {
 	if err := json.Unmarshal(plain, &in); err != nil {
 		return nil, fmt.Errorf("issuer: key ring: %w", err)
 	}
-	if in.Format != ringFormat || in.Generation == 0 || len(in.Index) != len(indexKey{}) {
+	if in.Format != ringFormat || in.Generation == 0 || len(in.Beginning) != len(newBeginning()) {
 		return nil, fmt.Errorf("issuer: key ring has format %d: it was written by another version of this program; run that one or a later one", in.Format)
 	}
-	r := ring{generation: in.Generation, index: hide(indexKey(in.Index)), life: time.Duration(in.Life) * time.Second}
+	r := ring{generation: in.Generation, beginning: hide([32]byte(in.Beginning)), life: time.Duration(in.Life) * time.Second}
 	if in.Quiet != 0 {
 		r.quiet = time.Unix(in.Quiet, 0)
 	}

@@ -33,7 +33,7 @@ func (r *ring) turned(now time.Time, life, rotateEvery time.Duration) (*ring, bo
 	if now.Before(r.quiet) {
 		return r, false
 	}
-	t := ring{generation: r.generation + 1, index: r.index, life: max(r.life, life)}
+	t := ring{generation: r.generation + 1, beginning: r.beginning, life: max(r.life, life)}
 	rotate := r.due(now, rotateEvery)
 	changed := rotate || t.life != r.life
 	var keys []signingKey

@@ -51,8 +51,8 @@ func TestRingTurns(t *testing.T) {
 		if diff := cmp.Diff(row.want, turned.outline(names)); diff != "" {
 			t.Fatalf("%s (-want +got):\n%s", row.name, diff)
 		}
-		if turned.generation != r.generation+1 || turned.index() != r.index() {
-			t.Fatalf("%s: generation %d after %d, index key kept %v", row.name, turned.generation, r.generation, turned.index() == r.index())
+		if turned.generation != r.generation+1 || turned.beginning() != r.beginning() {
+			t.Fatalf("%s: generation %d after %d, beginning kept %v", row.name, turned.generation, r.generation, turned.beginning() == r.beginning())
 		}
 		r = turned
 	}
@@ -106,7 +106,7 @@ func TestRingSurvivesTheStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.generation != r.generation || got.index() != r.index() || got.life != r.life || !got.quiet.Equal(r.quiet) ||
+	if got.generation != r.generation || got.beginning() != r.beginning() || got.life != r.life || !got.quiet.Equal(r.quiet) ||
 		got.set.tag != r.set.tag || len(got.keys) != 3 {
 		t.Errorf("generation, index, life, quiet, key set or number of keys differ after opening")
 	}
@@ -130,7 +130,7 @@ func TestOpenRingRefuses(t *testing.T) {
 		"not JSON":        "x",
 		"another format":  `{"format":2,"generation":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
 		"no generation":   `{"format":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
-		"short index key": `{"format":1,"generation":1,"index_key":"AAAA","keys":[]}`,
+		"short beginning": `{"format":1,"generation":1,"index_key":"AAAA","keys":[]}`,
 		"no keys":         `{"format":1,"generation":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
 		"broken key":      `{"format":1,"generation":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[{"state":"active","pkcs8":"AAAA"}]}`,
 	} {

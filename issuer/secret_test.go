@@ -85,7 +85,7 @@ func TestSecretsCannotBePrinted(t *testing.T) {
 	hash := hashed(t, shopSecret)
 	keys := sealingKeys(t, 0x41)
 	ring := newRing(testNow, 0)
-	sum, index := hash.hash().sum, ring.index()
+	sum, index := hash.hash().sum, ring.beginning()
 	raw, err := ring.in(active).private().Bytes()
 	if err != nil {
 		t.Fatal(err)

@@ -30,15 +30,13 @@ const (
 	revokedState = "revoked"
 )
 
-// directory knows the configured clients by their handles; without a ring it knows none.
+// directory knows the configured clients by their handles.
 type directory map[string]string
 
 func (i *Issuer) directory(n names) directory {
 	d := make(directory, len(i.register.clients))
 	for id := range i.register.clients {
-		if handle, wrong := n.handle("client", id); wrong == nil {
-			d[handle] = id
-		}
+		d[n.handle("client", id)] = id
 	}
 	return d
 }

@@ -52,7 +52,7 @@ func (r *ring) without(id string, now time.Time) (*ring, bool) {
 	if !there || now.Before(r.quiet) {
 		return r, false
 	}
-	t := ring{generation: r.generation + 1, index: r.index, life: r.life}
+	t := ring{generation: r.generation + 1, beginning: r.beginning, life: r.life}
 	var keys []signingKey
 	for _, k := range r.keys {
 		if k.id == id {

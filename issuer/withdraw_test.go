@@ -38,7 +38,7 @@ func TestRingWithoutAKey(t *testing.T) {
 		if diff := cmp.Diff(row.want, got.outline(names)); diff != "" || !changed {
 			t.Errorf("without the %s key (-want +got):\n%s", row.gone, diff)
 		}
-		if got.generation != r.generation+1 || got.index() != r.index() || got.life != r.life {
+		if got.generation != r.generation+1 || got.beginning() != r.beginning() || got.life != r.life {
 			t.Errorf("without the %s key: generation %d after %d, or another index key or life", row.gone, got.generation, r.generation)
 		}
 		if strings.Contains(string(got.set.body), id) {

@@ -29,8 +29,8 @@ var kinds = map[revocation.Kind]func(g *exchangetest.Grant) string{
 	revocation.Key:     func(g *exchangetest.Grant) string { return g.KeyID },
 }
 
-// conditions are the columns. That the index key is rotated is not among them: it is one for the life of a key ring
-// (issuer TestRingTurns, TestRingWithoutAKey), so handles never change.
+// conditions are the columns. One more, that the key has changed which makes the handles, is the issuer's alone, for here
+// handles are given: TestNamesDoNotDependOnRingOrOrderOfKeys.
 var conditions = map[string]func(c *cell){
 	"hit":                   (*cell).hit,
 	"miss":                  (*cell).miss,
