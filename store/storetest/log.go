@@ -160,10 +160,11 @@ func foundTells(t *testing.T, h *hand) {
 func replicasAway(t *testing.T, h *hand) {
 	r := h.put(0)
 	batch := h.next(naming(store.KindToken, r.JTI))
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-	defer cancel()
 	for range 2 {
+		// A quarter of it is for the way to a busy machine and back; three are waited for a replica.
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		got, err := h.Revoke(ctx, 0, h.by, "", batch, 1)
+		cancel()
 		wantErr(t, "revoke that wants a replica", err, store.ErrUnavailable)
 		if got.Done != h.number {
 			t.Errorf("done: got %d, want %d", got.Done, h.number)
