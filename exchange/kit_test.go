@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"maps"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/exchange/exchangetest"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/verifier"
@@ -48,28 +48,9 @@ func newSigner(t testing.TB, id string) *signer {
 	return &signer{id, key}
 }
 
-// sign makes an ES256 JWT (RFC 7518 §3.4).
 func (s *signer) sign(t testing.TB, typ string, claims map[string]any) string {
 	t.Helper()
-	text := segment(t, map[string]any{"alg": "ES256", "kid": s.id, "typ": typ}) + "." + segment(t, claims)
-	digest := sha256.Sum256([]byte(text))
-	r, q, err := ecdsa.Sign(rand.Reader, s.key, digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	q.FillBytes(signature[32:])
-	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
-}
-
-func segment(t testing.TB, v any) string {
-	t.Helper()
-	text, err := json.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base64.RawURLEncoding.EncodeToString(text)
+	return exchangetest.Sign(t, s.key, s.id, typ, claims)
 }
 
 // keySource counts how often a signature was about to be verified, and can be made to fail or to wait.

@@ -8,7 +8,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/exchange/exchangetest"
 	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/routes"
@@ -164,26 +164,9 @@ func (h *house) full() grant {
 	return h.issue(map[string][]string{"orders-api": {"orders:read", "orders:write"}, "billing-api": {"invoices:read"}}, 10*time.Minute)
 }
 
-// sign makes an ES256 JWT (RFC 7518 §3.4).
 func (h *house) sign(typ string, claims map[string]any) string {
 	h.t.Helper()
-	segment := func(v any) string {
-		text, err := json.Marshal(v)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		return base64.RawURLEncoding.EncodeToString(text)
-	}
-	text := segment(map[string]any{"alg": "ES256", "kid": "key-1", "typ": typ}) + "." + segment(claims)
-	digest := sha256.Sum256([]byte(text))
-	r, s, err := ecdsa.Sign(rand.Reader, h.key, digest[:])
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
+	return exchangetest.Sign(h.t, h.key, "key-1", typ, claims)
 }
 
 // answer is what a client got, whole.

@@ -6,8 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +50,7 @@ func (i *Issuer) Finish(ctx context.Context, g *Grant) error {
 		Shares: map[string]exchange.ManifestShare{Audience: {Scopes: []string{"orders:read"}, SHA256: sha256.Sum256([]byte(token.Reveal()))}},
 	}
 	return i.depositor.Deposit(ctx, g.reference, exchange.Deposit{
-		Manifest: i.system.keys.sign(i.system.t, g.KeyID, m.Claims()), Tokens: map[string]exchange.Token{Audience: token},
+		Manifest: Sign(i.system.t, i.system.keys.private(i.system.t, g.KeyID), g.KeyID, exchange.ManifestType, m.Claims()), Tokens: map[string]exchange.Token{Audience: token},
 		IssuedAt: m.IssuedAt, ExpiresAt: m.ExpiresAt, KeyID: g.KeyID, Handles: handles, Since: g.since,
 		MaxGrants: 1_000_000, MaxBytes: 1 << 40,
 	})
@@ -96,28 +94,6 @@ func (k *keys) Key(_ context.Context, id string) (verifier.Key, error) {
 		return verifier.Key{}, verifier.ErrUnknownKey
 	}
 	return verifier.Key{ID: id, Algorithm: "ES256", Public: key.Public()}, nil
-}
-
-// sign makes an ES256 JWT (RFC 7518 §3.4).
-func (k *keys) sign(t testing.TB, id string, claims map[string]any) string {
-	t.Helper()
-	segment := func(v any) string {
-		text, err := json.Marshal(v)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return base64.RawURLEncoding.EncodeToString(text)
-	}
-	text := segment(map[string]any{"alg": "ES256", "kid": id, "typ": exchange.ManifestType}) + "." + segment(claims)
-	digest := sha256.Sum256([]byte(text))
-	r, s, err := ecdsa.Sign(rand.Reader, k.private(t, id), digest[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	signature := make([]byte, 64)
-	r.FillBytes(signature[:32])
-	s.FillBytes(signature[32:])
-	return text + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
 func (k *keys) private(t testing.TB, id string) *ecdsa.PrivateKey {
