@@ -28,6 +28,10 @@ type RecordWriter interface {
 	ShardOf(jti string) int
 }
 
+// errUnread: what was revoked before this process began to read, it may never learn, nor may a store that was emptied
+// meanwhile.
+var errUnread = errors.New("this process had not read the revocation log yet when it began")
+
 // Deposit is everything the issuer hands over for one reference.
 type Deposit struct {
 	Manifest  string           // signed
@@ -55,8 +59,8 @@ func NewDepositor(s *Stamper, w RecordWriter, log *revocation.Follower) *Deposit
 	return &Depositor{stamper: s, records: w, log: log}
 }
 
-// Since is a moment in the revocation log, of all shards: what was revoked after it refuses the deposit. The zero Since
-// is the beginning.
+// Since is a moment in the revocation log, of all shards: what was revoked after it refuses the deposit. A shard that had
+// not been read takes no deposit (ErrUnavailable).
 //
 // A mint and a revocation that cross:
 //
@@ -76,7 +80,7 @@ func (d *Depositor) Since() Since {
 	return s
 }
 
-// of is the moment in one shard. A shard that it does not know counts from the beginning: too much is refused then.
+// of is the moment in one shard; the zero one if that shard had not been read.
 func (s Since) of(shard int) store.Since {
 	if shard >= len(s.shards) {
 		return store.Since{}
@@ -98,6 +102,10 @@ func (d *Depositor) Deposit(ctx context.Context, r Reference, p Deposit) error {
 	if err != nil {
 		return fmt.Errorf("%w: deposit %s", err, jti)
 	}
+	since := p.Since.of(d.records.ShardOf(jti))
+	if since.Incarnation == "" {
+		return fmt.Errorf("%w: deposit %s: %w", ErrUnavailable, jti, errUnread)
+	}
 	err = d.records.Put(ctx, store.Record{
 		JTI:       jti,
 		Blob:      blob,
@@ -107,7 +115,7 @@ func (d *Depositor) Deposit(ctx context.Context, r Reference, p Deposit) error {
 		Client:    p.Handles.Client,
 		Family:    p.Handles.Family,
 		Subject:   p.Handles.Subject,
-		Since:     p.Since.of(d.records.ShardOf(jti)),
+		Since:     since,
 	}, store.Quota{Grants: orDefault(p.MaxGrants, defaultMaxGrants), Bytes: orDefault(p.MaxBytes, defaultMaxBytes)})
 	switch {
 	case errors.Is(err, store.ErrQuota):

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 )
 
@@ -105,20 +106,25 @@ func TestMintInFlightIsRefused(t *testing.T) {
 	}
 }
 
-// An issuer that does not know where the log stands mints nothing for whom was ever revoked: too much is refused.
-func TestDepositWithoutSinceIsFromTheBeginning(t *testing.T) {
+// Nothing is minted on what a process thinks that has not read the log yet, be anything revoked or not: a store that was
+// emptied while it started would not know either.
+func TestDepositOfAnIssuerThatHasNotRead(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k := newKit(t, lease)
-		k.revoke(store.KindClient, "clienthandle")
-		time.Sleep(lease)
+	k := newKit(t, lease)
+	unread, err := revocation.NewFollower(revocation.FollowerConfig{Log: k.records}) // nobody runs it
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, since := range map[string]exchange.Since{
+		"of no shard": {}, "of a shard not read": exchange.NewDepositor(k.stamper, k.records, unread).Since(),
+	} {
 		d := k.draft()
-		d.since = exchange.Since{}
-		if err := k.depositor.Deposit(t.Context(), d.reference, d.deposit()); !errors.Is(err, exchange.ErrRevoked) {
-			t.Errorf("deposit: %v, want revoked", err)
+		d.since = since
+		if err := k.depositor.Deposit(t.Context(), d.reference, d.deposit()); !errors.Is(err, exchange.ErrUnavailable) {
+			t.Errorf("deposit since a moment %s: %v, want unavailable", name, err)
 		}
-		k.issue()
-	})
+		k.refused(d.reference.Reveal(), exchange.ReasonUnknown)
+	}
 }
 
 // Who writes the store can lift a floor and put a record back; he cannot make an edge believe a revoked key again, be the

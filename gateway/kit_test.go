@@ -151,7 +151,7 @@ func (h *house) issue(shares map[string][]string, life time.Duration) grant {
 	}
 	err := h.depositor.Deposit(context.Background(), ref, exchange.Deposit{
 		Manifest: h.sign(exchange.ManifestType, m.Claims()), Tokens: tokens,
-		IssuedAt: now, ExpiresAt: m.ExpiresAt, KeyID: "key-1", Handles: m.Handles,
+		IssuedAt: now, ExpiresAt: m.ExpiresAt, KeyID: "key-1", Handles: m.Handles, Since: h.depositor.Since(),
 	})
 	if err != nil {
 		h.t.Fatalf("deposit: %v", err)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/store/storetest"
@@ -255,7 +256,8 @@ func wantFault(t testing.TB, what string, w *httptest.ResponseRecorder, status i
 	}
 }
 
-// follow reads the log until the test ends, and waits for the first lease. Under synctest.
+// follow reads the log until the test ends, for the edge and for what is minted from here on, and waits for the first
+// lease. Under synctest.
 func (k *kit) follow(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -271,4 +273,5 @@ func (k *kit) follow(t *testing.T) {
 	if err := k.read.Ready(); err != nil {
 		t.Fatal(err)
 	}
+	k.depositor = exchange.NewDepositor(k.stamper, k.store, k.read)
 }

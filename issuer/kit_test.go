@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -74,7 +75,7 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 	}
 	log := &syncBuffer{}
 	storetest.Open(t, s)
-	// Nobody runs the follower: there is no lease and no cache, and the store is asked for each swap.
+	// Nobody runs the edge's follower: there is no lease and no cache, and the store is asked for each swap.
 	follower, err := revocation.NewFollower(revocation.FollowerConfig{Log: s})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +87,7 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 	}
 	ended := newRecorder(t, s)
 	c := testConfig(t)
-	c.State, c.Depositor = s, exchange.NewDepositor(stamper, s, follower)
+	c.State, c.Depositor = s, exchange.NewDepositor(stamper, s, readLog(t, s))
 	c.Revoker, c.Grants, c.Listing = ended, edge, s
 	c.Logger = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, change := range changes {
@@ -98,6 +99,22 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 	}
 	keys.KeySource = i.Keys()
 	return &kit{i, s, stamper, log, edge, ended, follower}
+}
+
+// readLog is a follower that has read the log once, and stopped: what is revoked later, it does not know.
+func readLog(t testing.TB, log revocation.Log) *revocation.Follower {
+	t.Helper()
+	f, err := revocation.NewFollower(revocation.FollowerConfig{Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	var done sync.WaitGroup
+	done.Go(func() { _ = f.Run(ctx) })
+	storetest.Eventually(t, 30*time.Second, "the log is read", func() bool { return f.Ready() == nil })
+	stop()
+	done.Wait()
+	return f
 }
 
 // lateKeys are the issuer's, for an exchange that the issuer needs to be built.
