@@ -31,10 +31,9 @@ render() {
   for f in "$here"/conf/*.conf; do
     sed -e "s|@HERE@|$here|g; s|@RUN@|$run|g" -e "s|@BODY@|${body//&/\\&}|g" "$f" > "$(basename "$f")"
   done
-  edge() { sed -e "s|@PORT@|$2|; s|@METRICS@|$3|; s|@LEASE@|$4|" "$here/conf/coatcheck.yaml" > "$1"; }
-  edge edge-warm.yaml 8110 8130 30s
-  edge edge-lease.yaml 8111 8131 500ms
-  edge issuer.yaml 8112 8132 500ms
+  edge() { sed -e "s|@PORT@|$2|; s|@METRICS@|$3|" "$here/conf/coatcheck.yaml" > "$1"; }
+  edge edge.yaml 8110 8130
+  edge issuer.yaml 8112 8132
 }
 
 secrets() {
