@@ -145,7 +145,7 @@ func (w *worker) look(ctx context.Context, s store.Shard) {
 	w.mu.Unlock()
 	if s.Open {
 		if w.closed.replication != "" {
-			w.log.LogAttrs(ctx, slog.LevelInfo, "shard is open", slog.Duration("after", time.Since(w.closed.since)))
+			w.log.LogAttrs(ctx, slog.LevelInfo, "shard is open", slog.Int64("closed_ms", time.Since(w.closed.since).Milliseconds()))
 		}
 		w.closed, w.self.overdue = closing{}, false
 		return
@@ -154,10 +154,18 @@ func (w *worker) look(ctx context.Context, s store.Shard) {
 		w.brought = s.Done
 		w.closed = closing{replication: s.Replication, since: time.Now()}
 		w.report(errors.New("is closed"))
-		w.log.LogAttrs(ctx, slog.LevelWarn, "shard is closed: its node was started, promoted or restored",
+		w.log.LogAttrs(ctx, w.grave(s), "shard is closed: its node was started, promoted or restored",
 			slog.Bool("empty", s.Empty), slog.Bool("enrolled", s.Journal == w.self.journal), slog.Uint64("done", s.Done))
 	}
 	w.self.overdue = time.Since(w.closed.since) >= w.r.config.Missing
+}
+
+// grave is the level of what happens to a closed shard: nobody need look into a store that is used for the first time.
+func (w *worker) grave(s store.Shard) slog.Level {
+	if s.Empty && w.self.sent == 0 {
+		return slog.LevelInfo
+	}
+	return slog.LevelWarn
 }
 
 // wait leaves a closed shard alone for a while, but for what is new in the journal.

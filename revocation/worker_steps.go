@@ -78,7 +78,7 @@ func (w *worker) open(ctx context.Context, s store.Shard) error {
 		w.log.LogAttrs(ctx, slog.LevelInfo, "shard opened: nothing is missing, all grants live on")
 		return nil
 	}
-	w.log.LogAttrs(ctx, slog.LevelWarn, "shard opened: earlier grants have ended, because it cannot be known what was revoked; "+
+	w.log.LogAttrs(ctx, w.grave(s), "shard opened: earlier grants have ended, because it cannot be known what was revoked; "+
 		"if no issuer is named here, one that is not on the list has revoked lately",
 		slog.Bool("empty", s.Empty), slog.String("issuers_missing", strings.Join(absent, " ")),
 		slog.String("issuers_not_enrolled", strings.Join(gap, " ")))

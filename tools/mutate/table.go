@@ -73,6 +73,10 @@ var mutants = []mutant{
 		old: `	var since uint64 // of another incarnation: nobody knows what it has seen`, new: `	since := r.Since.Seq`,
 	},
 	{
+		name: "mint before the log is read", red: tests, run: "./exchange", file: "exchange/deposit.go",
+		old: `since.Incarnation == ""`, new: `false`,
+	},
+	{
 		name: "put ignores the tombstone", model: "no-tombstone", red: simulation, file: "store/memory_shard.go",
 		old: `s.tombs[r.JTI] > now.Unix() || `, new: ``,
 	},
