@@ -228,13 +228,14 @@ func (j *JWKS) land(f *flight, set *keySet, err error, probe *string) {
 	if probe != nil {
 		j.probed = now
 		if _, known := set.key(*probe); err == nil && !known {
-			j.remember(*probe, now.Add(set.interval))
+			j.remember(*probe, now.Add(min(set.interval, 2*j.cooldown)))
 		}
 	}
 	close(f.done)
 }
 
-// remember notes a missing kid until the next refresh would have brought it. j.mu must be held.
+// remember notes a missing kid. Not for long: of several issuers one may publish a key some seconds after another
+// signs with it, when the store has lost their ring and they have begun a new one. j.mu must be held.
 func (j *JWKS) remember(id string, until time.Time) {
 	for old, end := range j.missing {
 		if !time.Now().Before(end) {
