@@ -42,6 +42,7 @@ type Issuer struct {
 	clients   *authenticator
 	keeper    *keeper
 	depositor depositor
+	granters  map[string]granter
 	documents map[string]func() *document // by path
 	logger    *slog.Logger
 	tracer    trace.Tracer
@@ -100,6 +101,7 @@ func New(c Config) (*Issuer, error) {
 		caller:      c.Caller,
 		indexKeys:   c.Sealing.indexKeys(),
 	}
+	i.granters = i.newGranters()
 	about := newMetadata(at, reg)
 	i.documents = map[string]func() *document{
 		at.metadataPath(): func() *document { return about },

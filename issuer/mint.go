@@ -19,6 +19,7 @@ const tokenType = "at+jwt"
 // and record: exp is one value, in whole seconds.
 type grant struct {
 	client   *client
+	basis    basis
 	shares   []share
 	jti      string
 	issuedAt time.Time
@@ -29,16 +30,14 @@ type grant struct {
 // mint signs one JWT per audience, and the manifest that says which they are.
 func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 	key := r.in(active)
-	// "client:" keeps a client from ever having the name of a user (RFC 9068 §5).
-	subject := "client:" + g.client.id
-	handles := i.indexKeys[0].of(g.client.id, subject, g.jti)
+	handles := g.basis.handles(i.indexKeys[0], g.client.id, g.jti)
 	manifest := exchange.Manifest{
 		Issuer: i.place.issuer, JTI: g.jti, ClientID: g.client.id, Handles: handles,
 		IssuedAt: g.issuedAt, ExpiresAt: g.expires, Shares: make(map[string]exchange.ManifestShare, len(g.shares)),
 	}
 	tokens := make(map[string]exchange.Token, len(g.shares))
 	for _, s := range g.shares {
-		claims, err := i.claims(g, s, subject, handles)
+		claims, err := i.claims(g, s, handles)
 		if err != nil {
 			return exchange.Deposit{}, err
 		}
@@ -82,11 +81,11 @@ type accessClaims struct {
 	Handles  exchange.Handles `json:"handles"`
 }
 
-// claims of one audience's token, with the configured ones behind ours; freezeClaims has seen to it that no name is
-// there twice.
-func (i *Issuer) claims(g grant, s share, subject string, h exchange.Handles) ([]byte, error) {
+// claims of one audience's token, with the configured ones and the subject's behind ours; freezeClaims has seen to it that
+// no name is there twice.
+func (i *Issuer) claims(g grant, s share, h exchange.Handles) ([]byte, error) {
 	own, err := json.Marshal(accessClaims{
-		Issuer: i.place.issuer, Subject: subject, Audience: s.audience, ClientID: g.client.id,
+		Issuer: i.place.issuer, Subject: g.basis.subject, Audience: s.audience, ClientID: g.client.id,
 		IssuedAt: g.issuedAt.Unix(), Expires: g.expires.Unix(), JTI: g.jti,
 		Scope: strings.Join(s.scopes, " "), Handles: h,
 	})
@@ -94,6 +93,7 @@ func (i *Issuer) claims(g grant, s share, subject string, h exchange.Handles) ([
 		return nil, fmt.Errorf("issuer: encode claims: %w", err)
 	}
 	own = append(own[:len(own)-1], g.client.claims...)
+	own = append(own, g.basis.claims...)
 	return append(own, '}'), nil
 }
 

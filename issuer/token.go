@@ -11,9 +11,6 @@ import (
 	"github.com/coatcheck/coatcheck/exchange"
 )
 
-// clientCredentials is the one grant that this version offers (RFC 6749 §4.4).
-const clientCredentials = "client_credentials"
-
 // issueTimeout bounds a request from its first byte of work to its answer.
 const issueTimeout = 5 * time.Second
 
@@ -22,6 +19,7 @@ type tokenRequest struct {
 	credentials credentials
 	grantType   string
 	ask         ask
+	form        form // for what one grant type alone reads
 }
 
 // tokenAnswer is RFC 6749 §5.1. scope is always said: the client need not know what it would have been. There is no
@@ -72,20 +70,28 @@ func parseTokenRequest(w http.ResponseWriter, r *http.Request) (tokenRequest, *r
 	if no != nil {
 		return tokenRequest{}, no
 	}
-	return tokenRequest{c, f.one("grant_type"), ask{f["audience"], f["resource"], scopes}}, nil
+	return tokenRequest{c, f.one("grant_type"), ask{f["audience"], f["resource"], scopes}, f}, nil
 }
 
-// issue authenticates, decides, mints and stores, in this order: who may not ask learns nothing about what there is
-// to get. The event gathers what the log may say, as it becomes known.
+// issue authenticates, finds what the grant rests on, decides, mints and stores, in this order: who may not ask learns
+// nothing about what there is to get. The event gathers what the log may say, as it becomes known.
 func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenRequest, e *event) (tokenAnswer, *refusal) {
 	c, no := i.authenticate(ctx, req.credentials, e)
 	if no != nil {
 		return tokenAnswer{}, no
 	}
-	if no := c.mayUse(req.grantType); no != nil {
+	grants, no := i.granter(c, req.grantType)
+	if no != nil {
+		return tokenAnswer{}, no
+	}
+	b, no := grants(ctx, c, req, e)
+	if no != nil {
 		return tokenAnswer{}, no
 	}
 	shares, no := i.register.decide(c, req.ask)
+	if no == nil {
+		shares, no = b.clip(shares, req.ask)
+	}
 	if no != nil {
 		return tokenAnswer{}, no
 	}
@@ -95,8 +101,8 @@ func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenReque
 	}
 	reference := i.depositor.Reference()
 	now := time.Now()
-	g := grant{client: c, shares: shares, jti: reference.JTI(), issuedAt: now.Truncate(time.Second), since: since}
-	g.expires = g.issuedAt.Add(c.ttl)
+	g := grant{client: c, basis: b, shares: shares, jti: reference.JTI(), issuedAt: now.Truncate(time.Second), since: since}
+	g.expires = b.expires(g.issuedAt, c.ttl)
 	e.grant, e.keyID = &g, r.in(active).id
 	if no := i.deposit(ctx, r, reference, g); no != nil {
 		return tokenAnswer{}, no
@@ -139,19 +145,6 @@ func (i *Issuer) deposit(ctx context.Context, r *ring, reference exchange.Refere
 		return &refusal{outcome: invalidTarget, why: "too many audiences at once: ask for fewer", detail: err}
 	}
 	return &refusal{outcome: internalTrouble, why: "the token could not be made; the operator's log says why", detail: err}
-}
-
-// mayUse: the grant exists, and is among the client's. A public client never has client_credentials (§4.4).
-func (c *client) mayUse(grantType string) *refusal {
-	switch {
-	case grantType == "":
-		return refuse(invalidRequest, "grant_type is missing")
-	case grantType != clientCredentials:
-		return refuse(unsupportedGrant, "this grant type is not offered")
-	case c.secret.isZero() || !slices.Contains(c.grants, grantType):
-		return refuse(unauthorized, "this client may not use this grant type")
-	}
-	return nil
 }
 
 // scope is the scope of the whole grant, over all audiences; a scope has one owner, so none is there twice.
