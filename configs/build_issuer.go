@@ -42,6 +42,7 @@ func (b *builder) issuer() *issuer.Config {
 			GrantTypes:       c.GrantTypes,
 			Audiences:        c.Audiences,
 			DefaultAudiences: c.DefaultAudiences,
+			Serves:           c.Serves,
 			Claims:           c.Claims,
 			TTL:              time.Duration(c.TTL),
 			MaxGrants:        c.MaxGrants,

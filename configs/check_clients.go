@@ -33,6 +33,7 @@ func (b *builder) checkClients() {
 		b.checkOneOf("secret", "clients", id)
 		b.checkGrantTypes(id, c)
 		b.checkClientAudiences(id, c)
+		b.checkServes(id, c)
 		b.checkClaims(id, c)
 		if b.checkLife(c.TTL, "clients", id, "ttl"); time.Duration(c.TTL) > b.maxTTL() && b.livesRead() {
 			b.faultAt([]any{"clients", id, "ttl"}, "is longer than tokens.max_ttl (%v), after which edges refuse every reference; raise that, or shorten this", b.maxTTL())
@@ -48,7 +49,9 @@ func (b *builder) checkClients() {
 
 func (b *builder) checkGrantTypes(id string, c ClientSection) {
 	path := []any{"clients", id, "grant_types"}
-	b.need("write [client_credentials]", path...)
+	if !b.onlyServes(id) {
+		b.need("write [client_credentials]", path...)
+	}
 	if b.set(path...) && len(c.GrantTypes) == 0 {
 		b.faultAt(path, "is empty, so that the client could ask for nothing; write [client_credentials]")
 	}
@@ -61,7 +64,9 @@ func (b *builder) checkGrantTypes(id string, c ClientSection) {
 
 func (b *builder) checkClientAudiences(id string, c ClientSection) {
 	path := []any{"clients", id, "audiences"}
-	b.need("a client has what is listed and nothing else, such as {orders-api: [\"orders:read\"]}", path...)
+	if !b.onlyServes(id) {
+		b.need("a client has what is listed and nothing else, such as {orders-api: [\"orders:read\"]}", path...)
+	}
 	if b.set(path...) && len(c.Audiences) == 0 {
 		b.faultAt(path, "is empty, so that the client could get nothing; list at least one audience")
 	}
@@ -79,6 +84,23 @@ func (b *builder) checkClientAudiences(id string, c ClientSection) {
 		at, ok := b.placed("clients", id, "default_audiences", i)
 		if _, has := c.Audiences[audience]; ok && !has {
 			b.doc.fault(at.node, "%s: the client may not have audience %q%s", at.label, at.shown, didYouMean(audience, slices.Collect(maps.Keys(c.Audiences))))
+		}
+	}
+}
+
+// onlyServes: the client is a service that asks about tokens and for none.
+func (b *builder) onlyServes(id string) bool {
+	return b.set("clients", id, "serves") && !b.set("clients", id, "grant_types") && !b.set("clients", id, "audiences")
+}
+
+func (b *builder) checkServes(id string, c ClientSection) {
+	path := []any{"clients", id, "serves"}
+	if b.set(path...) && len(c.Serves) == 0 {
+		b.faultAt(path, "is empty; name the audience that this client is the service of, or remove the key")
+	}
+	for i, audience := range c.Serves {
+		if at, ok := b.placed("clients", id, "serves", i); ok {
+			b.audienceNamed(audience, at)
 		}
 	}
 }

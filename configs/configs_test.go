@@ -35,6 +35,7 @@ func secrets(t testing.TB) string {
 		"coatcheck_stamp": key("s") + "\n",
 		"shop":            "client-secret-client-secret\n",
 		"partner_shop":    "client-secret-client-secret\n",
+		"orders_service":  "client-secret-client-secret-2\n",
 		"coatcheck_admin": "admin-canary-admin-canary-admin-canary\n",
 		"admin":           "admin-canary-admin-canary-admin-canary\n",
 		"lab-secret":      "client-secret-client-secret\n",

@@ -239,12 +239,14 @@ type ClientSection struct {
 	SecretFile string `yaml:"secret_file"`
 	// sha256:<hex> of a generated secret, or an argon2id PHC string.
 	SecretHash string `yaml:"secret_hash"`
-	// How it may ask: client_credentials. Required.
+	// How it may ask: client_credentials. Required, unless it only serves.
 	GrantTypes []string `yaml:"grant_types"`
-	// Audience → the scopes of it that the client may have. Required.
+	// Audience → the scopes of it that the client may have. Required, unless it only serves.
 	Audiences map[string][]string `yaml:"audiences"`
 	// What it gets when it asks for no audience and no scope. Default: its only audience.
 	DefaultAudiences []string `yaml:"default_audiences"`
+	// The audiences that this client is the service of: it may introspect tokens for them, and no others. Default none.
+	Serves []string `yaml:"serves"`
 	// Extra claims in its JWTs, never a registered one or one of ours.
 	Claims map[string]any `yaml:"claims"`
 	// How long its references live. Default tokens.ttl; at most tokens.max_ttl.

@@ -67,6 +67,7 @@ type Client struct {
 	GrantTypes       []string            // "client_credentials"
 	Audiences        map[string][]string // audience → scopes that it may have
 	DefaultAudiences []string            // what it gets when it names neither audience nor scope
+	Serves           []string            // audiences that this client is the service of: of their tokens, and no others, it may ask
 	Claims           map[string]any      // extra claims in its JWTs; never a registered name or ours
 	TTL              time.Duration       // 0: Config.TTL
 	MaxGrants        int64               // live grants at a time; 0: 10,000

@@ -57,6 +57,8 @@ func TestNewRefuses(t *testing.T) {
 		"unknown audience":         {client(func(c *Client) { c.Audiences = map[string][]string{"x": nil} }), "not one of audiences"},
 		"scope of another":         {client(func(c *Client) { c.Audiences["orders-api"] = []string{"invoices:read"} }), "not one of audience"},
 		"foreign default":          {client(func(c *Client) { c.DefaultAudiences = []string{"secret-api"} }), "not among its audiences"},
+		"serves the unknown":       {client(func(c *Client) { c.Serves = []string{"x"} }), `serves audience "x", which is not one of audiences`},
+		"serves without a secret":  {client(func(c *Client) { c.Secret, c.Serves = SecretHash{}, []string{"orders-api"} }), "must prove who it is"},
 		"negative quota":           {client(func(c *Client) { c.MaxGrants = -1 }), "quota"},
 		"claim sub":                {claim("sub"), "set by the issuer"},
 		"claim aud":                {claim("aud"), "set by the issuer"},

@@ -144,6 +144,9 @@ func testConfig(t testing.TB) Config {
 			"old":           {Secret: argonHash(t), GrantTypes: creds, Audiences: orders},
 			"odd:id%+":      {Secret: hashed(t, oddSecret), GrantTypes: creds, Audiences: orders},
 			"public":        {Audiences: orders},
+			"orders":        {Secret: hashed(t, shopSecret), Serves: []string{"orders-api"}},
+			"billing":       {Secret: hashed(t, shopSecret), Serves: []string{"billing-api"}},
+			"both-services": {Secret: hashed(t, shopSecret), Serves: []string{"orders-api", "billing-api"}},
 			"without-grant": {Secret: hashed(t, shopSecret), Audiences: orders},
 		},
 	}

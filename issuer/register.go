@@ -29,7 +29,8 @@ type client struct {
 	grants   []string
 	shares   map[string][]string // audience → scopes that it may have, sorted
 	defaults []string
-	claims   []byte // configured ones, as they stand in each of its JWTs: `,"name":value` for each
+	serves   []string // audiences that it is the service of, sorted
+	claims   []byte   // configured ones, as they stand in each of its JWTs: `,"name":value` for each
 	ttl      time.Duration
 	quota    quota
 }
@@ -114,6 +115,15 @@ func (r *register) addClient(id string, in Client, c Config) (faults []error) {
 			fault("default audience %q is not among its audiences", audience)
 		}
 	}
+	if len(in.Serves) > 0 && in.Secret.isZero() {
+		fault("a client that serves an audience must prove who it is: set secret_file, or secret_hash")
+	}
+	for _, audience := range in.Serves {
+		if _, known := c.Audiences[audience]; !known {
+			fault("it serves audience %q, which is not one of audiences", audience)
+		}
+	}
+	out.serves = slices.Compact(slices.Sorted(slices.Values(in.Serves)))
 	if out.ttl == 0 {
 		out.ttl = c.TTL
 	}
