@@ -40,11 +40,12 @@ fmt-check:
 	@out=$$(git ls-files -co --exclude-standard '*.go' | sed 's|^|../|' | xargs $(TOOL) gofumpt -l); \
 	  [ -z "$$out" ] || { echo "not formatted (mend with: make fmt):"; echo "$$out"; exit 1; }
 
-generate: ## Write the generated files anew (the configuration's JSON Schema)
+generate: ## Write the generated files anew: the configuration's JSON Schema, docs/conformance.md
 	$(GO) -C tools run ./schema
+	$(GO) -C tools run ./conformance
 
 generate-check: generate
-	@git diff --exit-code -- configs/coatcheck.schema.json || { echo "generated files were stale: commit what make generate wrote"; exit 1; }
+	@git diff --exit-code -- configs/coatcheck.schema.json docs/conformance.md || { echo "generated files were stale: commit what make generate wrote"; exit 1; }
 
 bench: ## Micro-benchmarks of the hot paths, with allocations
 	$(GO) test $(TAGS) -run '^$$' -bench . -benchmem $(BENCHFLAGS) ./routes ./exchange ./gateway ./issuer ./verifier ./store
