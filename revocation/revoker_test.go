@@ -372,7 +372,7 @@ func TestTheLeaseIsRaisedAndLoweredUnseen(t *testing.T) {
 		}
 		sleep := func() time.Duration { s, _ := m.Shard(t.Context(), 0, "a"); return s.Sleep }
 		set(short, testLease)
-		time.Sleep(lookEvery + lookEvery/2) // seen once, or twice a look apart
+		time.Sleep(2*lookEvery + lookEvery/2) // seen twice; the third look ends the wait
 		if sleep() != testLease {
 			t.Fatal("the wait has ended already")
 		}

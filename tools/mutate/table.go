@@ -117,4 +117,28 @@ var mutants = []mutant{
 		name: "Redis without the fence", model: "no-fence", red: tests, run: "./store -run Redis", file: "store/lua/head.lua",
 		old: `if not h or h.opened ~= master() then`, new: `if not h then`,
 	},
+	{
+		name: "no sleep, real processes", model: "no-sleep", red: nemesis, run: "-nemesis 20s -workers 12 -least 1", file: "revocation/revoker.go",
+		old: `return known, r.sleep(ctx, start, until, sleep)`, new: "_, _ = until, sleep\n	return known, nil",
+	},
+	{
+		name: "a lease that was lowered is forgotten", red: tests, run: "./revocation", file: "revocation/worker.go",
+		old: `max(w.told.hear(time.Now(), max(s.Lease, s.Sleep)), w.r.config.Lease)`, new: `max(s.Lease, s.Sleep, w.r.config.Lease)`,
+	},
+	{
+		name: "a lease that was raised between", red: tests, run: "./revocation", file: "revocation/worker_lease.go",
+		old: `if w.lowering.id != s.LeaseID {`, new: `if w.lowering.id == "" {`,
+	},
+	{
+		name: "an issuer taken off the list", red: tests, run: "./store -run Memory", file: "store/memory_open.go",
+		old: `slices.Contains(o.Issuers, issuer) || o.Life > 0`, new: `slices.Contains(o.Issuers, issuer) || true || o.Life > 0`,
+	},
+	{
+		name: "memory for what ends grants", red: tests, run: "./store -run Guard", file: "store/guard.go",
+		old: `g.full.Store(&refused)`, new: `_ = refused`,
+	},
+	{
+		name: "an issuer with another clock", red: tests, run: "./store -run Redis", file: "store/lua/revoke.lua",
+		old: `if math.abs(now - tonumber(ARGV[14])) > slack then return {number, 'clock'} end`, new: ``,
+	},
 }
