@@ -32,14 +32,17 @@ var arrows = map[string][]string{
 	"exchange":   {"revocation", "verifier", "store"},
 	// the rooms
 	"gateway": {"exchange", "routes"},
-	"issuer":  {"exchange", "revocation", "verifier"},
+	"issuer":  {"exchange", "revocation", "verifier", "issuer/trust"},
 	"admin":   {}, // rooms hand it their handlers
+	// the issuer's own
+	"issuer/trust": {"verifier"},
 	// the desk
-	"configs": {"gateway", "issuer", "exchange", "revocation", "routes", "verifier", "store"},
+	"configs": {"gateway", "issuer", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
 	// the door
 	"cmd/coatcheck": {"*"},
 	// kits for tests
 	"store/storetest":           {"store"},
+	"issuer/trust/trusttest":    {},
 	"exchange/exchangetest":     {"exchange", "revocation", "verifier", "store", "store/storetest"},
 	"cmd/coatcheck/processtest": {"store/storetest"},
 }

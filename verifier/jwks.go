@@ -31,6 +31,8 @@ type JWKSConfig struct {
 	// least time before a failed fetch is tried again; default 10 s, not below 1 s. Longer spares an issuer that
 	// is down; shorter finds a key sooner that was used before it was published.
 	Cooldown time.Duration
+	// Algorithms are those of which keys are taken, as in ParseJWKS; empty: every one of ours, each named by its key.
+	Algorithms []string
 	// InsecurePlaintext accepts http:// beyond loopback.
 	InsecurePlaintext bool
 }

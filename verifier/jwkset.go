@@ -3,6 +3,7 @@ package verifier
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-jose/go-jose/v4"
@@ -23,7 +24,10 @@ const privateMembers = "d p q dp dq qi oth k priv"
 // publishes the set has lost control of it. It skips a key that it cannot use (RFC 7517 §5): without a kid of
 // our alphabet, with another kty, alg or use than ours, with a point off its curve, with RSA under 2048 bits.
 // A set with no usable key is an error that says why each was skipped.
-func ParseJWKS(data []byte) (StaticKeys, error) {
+//
+// With algorithms, only keys of those are taken, and a key that names none (RFC 7517 §4.4 lets it) has the first of
+// them that fits it: so it is the reader who decides, and never a token (RFC 8725 §3.1).
+func ParseJWKS(data []byte, algorithms ...string) (StaticKeys, error) {
 	entries, err := keyEntries(data)
 	if err != nil {
 		return nil, fmt.Errorf("verifier: key set: %w", err)
@@ -39,7 +43,7 @@ func ParseJWKS(data []byte) (StaticKeys, error) {
 		if err := checkPublished(jwk, seen); err != nil {
 			return nil, fmt.Errorf("verifier: key set: key %d: %w", i, err)
 		}
-		k, err := parseKey(jwk, entry)
+		k, err := parseKey(jwk, entry, algorithms)
 		if err != nil {
 			skipped = append(skipped, fmt.Sprintf("key %d: %v", i, err))
 			continue
@@ -95,7 +99,7 @@ func checkPublished(jwk object, seen map[string]struct{}) error {
 }
 
 // parseKey reads one key; its error is the reason to skip it.
-func parseKey(jwk object, text string) (Key, error) {
+func parseKey(jwk object, text string, algorithms []string) (Key, error) {
 	id, _ := jwk.text("kid")
 	if !validKeyID(id) {
 		return Key{}, fmt.Errorf("kid is not 1 to %d characters of A-Z a-z 0-9 - _", maxKeyID)
@@ -111,10 +115,26 @@ func parseKey(jwk object, text string) (Key, error) {
 		return Key{}, err
 	}
 	k := Key{ID: strings.Clone(id), Algorithm: alg, Public: public}
+	if !jwk.has("alg") {
+		k.Algorithm = k.firstFit(algorithms)
+	}
 	if _, err := k.method(); err != nil {
 		return Key{}, err
 	}
+	if len(algorithms) > 0 && !slices.Contains(algorithms, k.Algorithm) {
+		return Key{}, errors.New("alg is not one of those that are accepted")
+	}
 	return k, nil
+}
+
+// firstFit is the first algorithm that the key can be used with; empty: none.
+func (k Key) firstFit(algorithms []string) string {
+	for _, k.Algorithm = range algorithms {
+		if _, err := k.method(); err == nil {
+			return k.Algorithm
+		}
+	}
+	return ""
 }
 
 // parsePublic reads the key material. go-jose checks coordinate lengths and that a point lies on its curve.

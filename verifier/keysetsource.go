@@ -28,6 +28,7 @@ func (s *keySet) key(id string) (Key, bool) {
 // the lock of the JWKS: so its fields need no lock of their own.
 type keySetSource struct {
 	client *http.Client
+	algs   []string
 	issuer string // discover from here, unless fixed
 	fixed  bool   // url is configured
 	url    string // of the key set; empty: to be discovered
@@ -35,7 +36,7 @@ type keySetSource struct {
 }
 
 func newKeySetSource(c JWKSConfig) (*keySetSource, error) {
-	s := &keySetSource{client: newClient(c.Client), issuer: c.Issuer, url: c.URL, fixed: c.URL != ""}
+	s := &keySetSource{client: newClient(c.Client), algs: c.Algorithms, issuer: c.Issuer, url: c.URL, fixed: c.URL != ""}
 	if s.fixed {
 		if _, err := parseEndpoint(c.URL, c.InsecurePlaintext); err != nil {
 			return nil, fmt.Errorf("verifier: key set URL %q: %w", c.URL, err)
@@ -83,7 +84,7 @@ func (s *keySetSource) tryFetch(ctx context.Context, have *keySet) (_ *keySet, e
 		set.keys = have.keys // an etag is only kept beside the set that came with it
 		return set, nil
 	}
-	if set.keys, err = ParseJWKS(doc.body); err != nil {
+	if set.keys, err = ParseJWKS(doc.body, s.algs...); err != nil {
 		return nil, fmt.Errorf("get %s: %w", s.url, err)
 	}
 	s.etag = doc.etag

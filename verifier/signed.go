@@ -19,6 +19,7 @@ const (
 // Expect says what a signed token must be.
 type Expect struct {
 	Type     string        // required; the `typ` header, e.g. "at+jwt"; compared without case and without an "application/" prefix
+	Untyped  bool          // instead of Type: the header must have no `typ`, as with issuers that name no class
 	Issuer   string        // required; exact
 	Audience string        // required; one of `aud`
 	Leeway   time.Duration // for exp and nbf; 0 to 60 s; default 0
@@ -28,8 +29,10 @@ type Expect struct {
 // check refuses an Expect that would skip a check (RFC 8725 §3.8, §3.9, §3.11).
 func (e Expect) check() error {
 	switch {
-	case e.Type == "":
+	case e.Type == "" && !e.Untyped:
 		return errors.New("verifier: no token type to expect: set Expect.Type, for example at+jwt")
+	case e.Type != "" && e.Untyped:
+		return errors.New("verifier: a token type to expect, and none: set one of Expect.Type and Expect.Untyped")
 	case e.Issuer == "":
 		return errors.New("verifier: no issuer to expect: name the issuer whose tokens are accepted")
 	case e.Audience == "":
@@ -77,7 +80,7 @@ func verifySigned(ctx context.Context, keys KeySource, raw string, e Expect, now
 	if err != nil {
 		return nil, err
 	}
-	if !h.isType(e.Type) {
+	if h.untyped != e.Untyped || !h.isType(e.Type) {
 		return nil, invalid("its typ is another class of token")
 	}
 	if err := h.verify(ctx, keys, raw[:len(header)+1+len(body)], signature); err != nil {
@@ -130,7 +133,10 @@ func decodeSegment(s string) ([]byte, bool) {
 
 // header is what we read of a JOSE header. jku, jwk, x5u, x5c and every unknown member are ignored: a token never
 // brings its own key (RFC 8725 §3.10).
-type header struct{ typ, alg, kid string }
+type header struct {
+	typ, alg, kid string
+	untyped       bool // there is no typ, not even one that is no string
+}
 
 func parseHeader(segment string) (header, error) {
 	text, ok := decodeSegment(segment)
@@ -145,7 +151,7 @@ func parseHeader(segment string) (header, error) {
 	if o.has("crit") {
 		return header{}, invalid("its header has crit")
 	}
-	var h header
+	h := header{untyped: !o.has("typ")}
 	h.typ, _ = o.text("typ")
 	h.alg, _ = o.text("alg")
 	h.kid, _ = o.text("kid")
