@@ -38,6 +38,7 @@ type Backend interface {
 	List(ctx context.Context, shard int, cursor uint64, limit int) (found []Listed, next uint64, err error)
 	Inspect(ctx context.Context, jti string) (Listed, error)
 	Seen(ctx context.Context) ([]Seen, error)
+	Once(ctx context.Context, name string, from, until time.Time) error
 
 	// Check asks whether the store can be trusted with grants. It may block until ctx ends.
 	Check(ctx context.Context) error
@@ -111,6 +112,14 @@ func (g *Guard) Put(ctx context.Context, r Record, q Quota) error {
 		return err
 	}
 	return g.Backend.Put(ctx, r, q)
+}
+
+// Once takes a name through the guard, also when there is little memory left: who is let in by it may want to revoke.
+func (g *Guard) Once(ctx context.Context, name string, from, until time.Time) error {
+	if err := reason(&g.bar); err != nil {
+		return err
+	}
+	return g.Backend.Once(ctx, name, from, until)
 }
 
 // State reads sealed state through the guard. It waits for the first check, within ctx: whoever starts together with the

@@ -23,6 +23,7 @@ func (l layout) record(jti string) string   { return l.base + "record:" + jti }
 func (l layout) tomb(jti string) string     { return l.base + "tomb:" + jti }
 func (l layout) quota(client string) string { return l.base + "quota:" + client }
 func (l layout) state(name string) string   { return l.base + "state:" + name }
+func (l layout) once(name string) string    { return l.base + "once:" + name }
 func (l layout) head() string               { return l.base + "head" }
 func (l layout) floors() string             { return l.base + "floors" }
 func (l layout) log() string                { return l.base + "log" }

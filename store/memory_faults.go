@@ -86,7 +86,7 @@ func (s Snapshot) clone() Snapshot {
 func (s *memoryShard) clone() *memoryShard {
 	c := &memoryShard{
 		records: maps.Clone(s.records), ledgers: map[string]ledger{}, ends: slices.Clone(s.ends),
-		floors: maps.Clone(s.floors), before: s.before, keys: slices.Clone(s.keys), tombs: maps.Clone(s.tombs),
+		floors: maps.Clone(s.floors), before: s.before, keys: slices.Clone(s.keys), tombs: maps.Clone(s.tombs), names: maps.Clone(s.names),
 		log: slices.Clone(s.log), journals: maps.Clone(s.journals), votes: maps.Clone(s.votes),
 	}
 	if s.head != nil {

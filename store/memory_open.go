@@ -154,7 +154,7 @@ func (s *memoryShard) open(o Opening, ended bool, now time.Time) {
 	if empty {
 		s.head.began = s.head.at.Seq
 	}
-	s.head.incarnation, s.head.leaseID, s.head.opened = rand.Text(), rand.Text(), o.Replication
+	s.head.incarnation, s.head.leaseID, s.head.opened, s.head.since = rand.Text(), rand.Text(), o.Replication, now.Unix()
 	maps.DeleteFunc(s.journals, func(issuer string, _ enrolment) bool { return !slices.Contains(o.Issuers, issuer) })
 	clear(s.votes)
 }

@@ -18,6 +18,7 @@ type memoryShard struct {
 	before   int64            // so is what was issued before it; unix seconds
 	keys     []string         // revoked signing keys
 	tombs    map[string]int64 // jti → until, unix seconds
+	names    map[string]int64 // taken ones → until, unix seconds
 	log      []link           // oldest first
 	journals map[string]enrolment
 	votes    map[string]ballot
@@ -28,6 +29,7 @@ type head struct {
 	began        uint64 // where this shard's count began: the first opening of an empty shard
 	incarnation  string
 	opened       string // replication id under which the issuers have opened it
+	since        int64  // when they have; unix seconds
 	lease, sleep time.Duration
 	leaseID      string
 }
@@ -59,7 +61,7 @@ type ballot struct {
 
 func newMemoryShard() *memoryShard {
 	return &memoryShard{
-		records: map[string]grant{}, ledgers: map[string]ledger{}, floors: map[floor]uint64{}, tombs: map[string]int64{},
+		records: map[string]grant{}, ledgers: map[string]ledger{}, floors: map[floor]uint64{}, tombs: map[string]int64{}, names: map[string]int64{},
 		journals: map[string]enrolment{}, votes: map[string]ballot{},
 	}
 }

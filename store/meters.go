@@ -30,12 +30,13 @@ const (
 	commandList      command = "list"
 	commandInspect   command = "inspect"
 	commandSeen      command = "seen"
+	commandOnce      command = "once"
 )
 
 func commands() []command {
 	return []command{
 		commandPut, commandTake, commandState, commandSwapState, commandCheck, commandPull, commandRevoke, commandShard,
-		commandEnrol, commandVote, commandOpen, commandSetLease, commandList, commandInspect, commandSeen,
+		commandEnrol, commandVote, commandOpen, commandSetLease, commandList, commandInspect, commandSeen, commandOnce,
 	}
 }
 

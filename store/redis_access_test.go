@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/store/storetest"
@@ -93,6 +94,8 @@ func issuerDoes(t *testing.T, s *store.Redis) {
 	enrol(t, s)
 	r := put(t, s)
 	errs := map[string]error{"set lease": s.SetLease(t.Context(), 0, leaseID(t, s), storetest.Lease, storetest.Lease)}
+	later := time.Now().Add(time.Minute)
+	errs["once"] = s.Once(t.Context(), "x", later, later)
 	_, errs["inspect"] = s.Inspect(t.Context(), r.JTI)
 	_, _, errs["list"] = s.List(t.Context(), 0, 0, 10)
 	_, errs["revoke token"] = s.Revoke(t.Context(), 0, author, "", number(1, store.KindToken, r.JTI), 0)

@@ -216,6 +216,10 @@ func TestRedisOutOfMemory(t *testing.T) {
 	if _, err := s.Take(t.Context(), kept.JTI); err != nil {
 		t.Errorf("take: %v", err)
 	}
+	later := time.Now().Add(time.Minute)
+	if err := s.Once(t.Context(), "x", later, later); err != nil {
+		t.Errorf("once: %v, want a client let in, which may want to revoke", err)
+	}
 	if !storetest.Revoke(t, s, revoked.JTI) {
 		t.Error("revoke: found no record")
 	}

@@ -36,6 +36,7 @@ var (
 
 	listScript    = newScript(commandList, true, 2, "count", "head", "record", "floors", "listed")
 	inspectScript = newScript(commandInspect, true, 1, "count", "head", "record", "floors", "listed")
+	onceScript    = newScript(commandOnce, false, 0, "count", "head")
 	seenScript    = newScript(commandSeen, false, 1, "count", "head")
 )
 
@@ -104,6 +105,8 @@ func (s script) read(answer []string, asked string) ([]string, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errClock)
 	case "head":
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errHead)
+	case "forgotten":
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errForgotten)
 	case "expired":
 		return nil, errExpired
 	}

@@ -30,6 +30,8 @@
 //     anything older (Record.Since).
 //   - Revoke deletes before it writes, so it works on a Redis that is out of memory; so do all of reopening, and SwapState.
 //   - Each number of a journal is done once, in ascending order. To ask again is safe, and waits for replicas again.
+//   - Once gives a name to one caller, however many ask and wherever; and to nobody who could have had it before the shard
+//     was opened, for what was taken then may be lost.
 //   - Pull gives every entry after a position, in order and without a gap, each chained to the one before it; or says
 //     that the position is none of this history, and then all that was kept is worthless.
 //   - Of revocations nothing is kept for longer than what they name can live, but the floors of signing keys.
@@ -38,8 +40,9 @@
 //
 //	<prefix>:{<shard>}:record:<jti>      hash    one grant: its sealed blob and the clear fields of Record
 //	<prefix>:{<shard>}:tomb:<jti>        string  empty: this jti is revoked, and nothing is put under it
+//	<prefix>:{<shard>}:once:<name>       string  empty: this name is taken
 //	<prefix>:{<shard>}:quota:<client>    hash    live grants and bytes of one client handle, by expiry bucket
-//	<prefix>:{<shard>}:head              hash    seq, id: the position; incarnation, opened, began; lease and sleep in ms, lease_id
+//	<prefix>:{<shard>}:head              hash    seq, id: the position; incarnation, opened, since, began; lease and sleep in ms, lease_id
 //	<prefix>:{<shard>}:floors            hash    all, before, client:…, family:…, subject:…, key:…; and keys, their list
 //	<prefix>:{<shard>}:log               stream  <seq>-0: one entry "id of the one before, id, kind, name, until"
 //	<prefix>:{<shard>}:journals          hash    issuer: "<journal id> <last number done> <unix s of that>"
@@ -75,7 +78,7 @@ import (
 var (
 	// ErrNotFound: there is no record under that jti, or it has expired.
 	ErrNotFound = errors.New("store: no such record")
-	// ErrExists: a record under that jti is already there; nothing was written.
+	// ErrExists: a record under that jti is already there, or a name is taken; nothing was written.
 	ErrExists = errors.New("store: record already exists")
 	// ErrQuota: the client has reached its number of live grants or bytes; nothing was written.
 	ErrQuota = errors.New("store: client is at its quota")

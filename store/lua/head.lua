@@ -17,12 +17,12 @@ local function is_name(text) return text and #text <= 64 and string.find(text, '
 
 -- Answers the head; nil if the shard is empty; nil and a reply if the head is not what open.lua writes.
 local function read_head(name, key)
-  local f = redis.pcall('HMGET', key, 'seq', 'id', 'incarnation', 'opened', 'lease', 'sleep', 'began', 'lease_id')
+  local f = redis.pcall('HMGET', key, 'seq', 'id', 'incarnation', 'opened', 'lease', 'sleep', 'began', 'lease_id', 'since')
   local failed = shard_error(name, f)
   if failed then return nil, failed end
   if not f[1] and not f[2] and redis.call('EXISTS', key) == 0 then return nil end
   local h = {seq = parse_count(f[1]), id = f[2], incarnation = f[3], opened = f[4],
-    lease = parse_count(f[5]), sleep = parse_count(f[6]), began = parse_count(f[7]), lease_id = f[8]}
+    lease = parse_count(f[5]), sleep = parse_count(f[6]), began = parse_count(f[7]), lease_id = f[8], since = parse_count(f[9])}
   if h.seq and is_name(h.id) and is_name(h.incarnation) and is_name(h.opened) and is_name(h.lease_id) and h.lease and h.sleep and h.began then return h end
   return nil, {name, 'head'}
 end

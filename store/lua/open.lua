@@ -43,7 +43,7 @@ if ended then
   if failed then return failed end
 end
 redis.call('HSET', KEYS[1], 'seq', format_count(h.seq), 'id', h.id, 'incarnation', ARGV[3], 'opened', node,
-  'lease', format_count(h.lease), 'sleep', format_count(h.sleep), 'began', format_count(empty and h.seq or h.began),
+  'lease', format_count(h.lease), 'sleep', format_count(h.sleep), 'began', format_count(empty and h.seq or h.began), 'since', time[1],
   'lease_id', ARGV[9])
 for _, issuer in ipairs(strangers) do redis.call('HDEL', KEYS[4], issuer) end
 redis.call('DEL', KEYS[5])

@@ -88,10 +88,12 @@ func (h *hand) wantClosed(r store.Record) {
 		_, inspectErr := h.Inspect(ctx, mine.JTI)
 		_, _, listErr := h.List(ctx, i, 0, 10)
 		_, revokeErr := h.Revoke(ctx, i, h.by, "", []store.Numbered{{Number: h.number + 1, Revocation: naming(store.KindClient, "c")}}, 0)
+		from, until := coming()
 		pulled := h.Pull(ctx, make([]store.Position, h.Shards()), "edge-1")[i]
 		for what, err := range map[string]error{
 			"take": takeErr, "inspect": inspectErr, "list": listErr, "revoke": revokeErr, "pull": pulled.Err,
 			"put": h.Put(ctx, mine, store.Quota{}), "enrol": h.Enrol(ctx, i, h.by), "set lease": h.SetLease(ctx, i, "lid", Lease, Lease),
+			"once": h.Once(ctx, mine.JTI, from, until),
 		} {
 			wantErr(h.t, what, err, store.ErrClosed)
 		}
@@ -155,6 +157,7 @@ func openedWhole(t *testing.T, h *hand, s Fragile) {
 	if got := h.pull(0, before.At); got.Flush || len(got.Entries) != 1 || got.Incarnation != now.Incarnation {
 		t.Errorf("pull from before the restart: got %+v, want one entry", got)
 	}
+	wantErr(t, "a name that could be taken before the restart", h.Once(t.Context(), r.JTI, time.Now(), time.Now().Add(time.Minute)), store.ErrUnavailable)
 	inFlight := recordIn(h, 0)
 	inFlight.Since = store.Since{Seq: at.Seq, Incarnation: before.Incarnation}
 	h.wantRevoked("known in the incarnation before", inFlight)

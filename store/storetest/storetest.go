@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
@@ -59,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"state of the cap fits and one byte more does not":  largeState,
 		"the store itself may be trusted":                   func(t *testing.T, s Store) { must(t, s.Check(t.Context())) },
 	}
+	maps.Copy(tests, onceTests())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
