@@ -32,12 +32,13 @@ var arrows = map[string][]string{
 	"exchange":   {"revocation", "verifier", "store"},
 	// the rooms
 	"gateway": {"exchange", "routes"},
-	"issuer":  {"exchange", "revocation", "verifier", "issuer/trust"},
+	"issuer":  {"exchange", "revocation", "verifier", "issuer/clients", "issuer/trust"},
 	"admin":   {}, // rooms hand it their handlers
 	// the issuer's own
-	"issuer/trust": {"verifier"},
+	"issuer/clients": {},
+	"issuer/trust":   {"verifier"},
 	// the desk
-	"configs": {"gateway", "issuer", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
+	"configs": {"gateway", "issuer", "issuer/clients", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
 	// the door
 	"cmd/coatcheck": {"*"},
 	// kits for tests
@@ -55,7 +56,7 @@ var homes = map[string][]string{
 	"github.com/golang-jwt/jwt":          {"issuer", "verifier"},
 	"github.com/go-jose/go-jose":         {"verifier"},
 	"github.com/maypok86/otter":          {"exchange", "gateway"},
-	"github.com/alexedwards/argon2id":    {"issuer"},
+	"github.com/alexedwards/argon2id":    {"issuer/clients"},
 	"go.yaml.in/yaml":                    {"configs"},
 	"github.com/spf13/cobra":             {"cmd/coatcheck"},
 	"go.opentelemetry.io/otel/sdk":       {"cmd/coatcheck"},

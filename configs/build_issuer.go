@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/issuer"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 )
 
 // burstOf is how many seconds' worth of revocations may come at once.
@@ -23,7 +24,7 @@ func (b *builder) issuer() *issuer.Config {
 		Sealing:     b.sealing(),
 		TTL:         b.ttl(),
 		Audiences:   map[string]issuer.Audience{},
-		Clients:     map[string]issuer.Client{},
+		Clients:     map[string]clients.Client{},
 	}
 	if rate := float64(b.file.Limits.Revocations); rate > 0 {
 		config.RevokeRate, config.RevokeBurst = rate, max(1, int(burstOf*rate))
@@ -36,7 +37,7 @@ func (b *builder) issuer() *issuer.Config {
 	}
 	for _, id := range slices.Sorted(maps.Keys(b.file.Clients)) {
 		c := b.file.Clients[id]
-		config.Clients[id] = issuer.Client{
+		config.Clients[id] = clients.Client{
 			ID:               id,
 			Secret:           b.clientSecret(id, c),
 			GrantTypes:       c.GrantTypes,
@@ -77,25 +78,25 @@ func (b *builder) checkApart(keys [][]byte, at placed) {
 	}
 }
 
-func (b *builder) clientSecret(id string, c ClientSection) issuer.SecretHash {
-	var hash issuer.SecretHash
+func (b *builder) clientSecret(id string, c ClientSection) clients.SecretHash {
+	var hash clients.SecretHash
 	var err error
 	at, ok := b.placed("clients", id, "secret_hash")
 	if ok {
-		hash, err = issuer.ParseSecretHash(c.SecretHash)
+		hash, err = clients.ParseSecretHash(c.SecretHash)
 		if raw, odd := hex.DecodeString(strings.TrimPrefix(c.SecretHash, "sha256:")); odd == nil && len(raw) == sha256.Size {
 			b.oneUse([sha256.Size]byte(raw), at, "client", "the secret of client "+word(id))
 		}
 	} else {
 		var text string
 		if text, at, ok = b.secretAt(c.Secret, c.SecretFile, "secret", makeSecret, "clients", id); ok {
-			hash, err = issuer.HashSecret(text)
+			hash, err = clients.HashSecret(text)
 			b.warnBasic(at, text)
 			b.oneUse(sha256.Sum256([]byte(text)), at, "client", "the secret of client "+word(id))
 		}
 	}
 	if err != nil {
-		b.doc.fault(at.node, "%s: %s", at.label, strings.TrimPrefix(err.Error(), "issuer: "))
+		b.doc.fault(at.node, "%s: %s", at.label, strings.TrimPrefix(err.Error(), "clients: "))
 	}
 	return hash
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/coatcheck/coatcheck/issuer"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/routes"
 	"github.com/coatcheck/coatcheck/store"
@@ -107,10 +108,10 @@ func startIssuer(ctx context.Context, c issuer.Config, records revocation.Shards
 	c.Issuer, c.Revoker = authURL, revoker
 	c.Sealing, err = issuer.NewSealingKeys(key())
 	check(err)
-	hash, err := issuer.HashSecret(secret)
+	hash, err := clients.HashSecret(secret)
 	check(err)
 	c.Audiences = map[string]issuer.Audience{"orders-api": {Scopes: map[string]string{"orders:read": "Read orders"}}}
-	c.Clients = map[string]issuer.Client{"shop": {
+	c.Clients = map[string]clients.Client{"shop": {
 		Secret: hash, GrantTypes: []string{"client_credentials"}, Audiences: map[string][]string{"orders-api": {"orders:read"}},
 	}}
 	auth, err := issuer.New(c)

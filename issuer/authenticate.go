@@ -5,13 +5,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"hash/maphash"
-	"maps"
 	"net/http"
 	"net/url"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/coatcheck/coatcheck/issuer/clients"
 )
 
 // The ways in which a client can say who it is; the metadata lists these and no others.
@@ -103,26 +103,26 @@ func stranger(cause string) *refusal {
 
 // authenticator knows the clients' secrets.
 type authenticator struct {
-	clients map[string]*client
-	decoys  []SecretHash // every configured hash, in the order of the client ids; never empty
+	clients *clients.Register
+	decoys  []clients.SecretHash // every configured hash, in the order of the client ids; never empty
 	seed    maphash.Seed
 	slow    chan struct{} // one place per argon2id comparison that may run at a time
 }
 
-func newAuthenticator(clients map[string]*client) *authenticator {
+func newAuthenticator(known *clients.Register) *authenticator {
 	a := &authenticator{
-		clients: clients,
+		clients: known,
 		seed:    maphash.MakeSeed(),
 		// Half of the cores: minting goes on while somebody tries passwords.
 		slow: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 	}
-	for _, id := range slices.Sorted(maps.Keys(clients)) {
-		if h := clients[id].secret; !h.isZero() {
-			a.decoys = append(a.decoys, h)
+	for c := range known.All() {
+		if !c.Secret.IsZero() {
+			a.decoys = append(a.decoys, c.Secret)
 		}
 	}
 	if len(a.decoys) == 0 {
-		a.decoys = []SecretHash{{hide(secretHash{})}}
+		a.decoys = []clients.SecretHash{clients.Impossible()}
 	}
 	return a
 }
@@ -130,10 +130,10 @@ func newAuthenticator(clients map[string]*client) *authenticator {
 // authenticate finds the client that presented these credentials. A public client passes with its id alone and is
 // held back later by what it may do. For an id that is unknown the same work is done as for a known one with a
 // wrong secret, and the same is answered.
-func (a *authenticator) authenticate(ctx context.Context, c credentials) (*client, *refusal) {
-	known := a.clients[c.id]
+func (a *authenticator) authenticate(ctx context.Context, c credentials) (*clients.Known, *refusal) {
+	known := a.clients.Lookup(c.id)
 	if c.secret == nil {
-		if known != nil && known.secret.isZero() {
+		if known != nil && known.Secret.IsZero() {
 			return known, nil
 		}
 		return nil, stranger("no secret was sent")
@@ -144,11 +144,11 @@ func (a *authenticator) authenticate(ctx context.Context, c credentials) (*clien
 		return nil, unavailableNow("too many clients authenticate at the same time", err)
 	}
 	// Only where it costs nothing: a second argon2id would make guessing twice as dear for us.
-	literally := !matched && !hash.slow() && hash.matches(c.literal)
+	literally := !matched && !hash.Slow() && hash.Matches(c.literal)
 	switch {
 	case known == nil:
 		return nil, stranger("unknown client")
-	case known.secret.isZero():
+	case known.Secret.IsZero():
 		return nil, stranger("the client is public and has no secret")
 	case literally:
 		return nil, stranger("right secret, not encoded: " + encodeFirst)
@@ -161,24 +161,24 @@ func (a *authenticator) authenticate(ctx context.Context, c credentials) (*clien
 // hashFor is the hash to compare with: the client's own, or for anybody else a configured one, always the same for
 // the same id. Where some clients have slow hashes and some fast ones, an unknown id thus looks like one or the
 // other, and how long a refusal takes says nothing about whether the id exists.
-func (a *authenticator) hashFor(id string) SecretHash {
-	if c := a.clients[id]; c != nil && !c.secret.isZero() {
-		return c.secret
+func (a *authenticator) hashFor(id string) clients.SecretHash {
+	if c := a.clients.Lookup(id); c != nil && !c.Secret.IsZero() {
+		return c.Secret
 	}
 	return a.decoys[maphash.String(a.seed, id)%uint64(len(a.decoys))]
 }
 
 // compare waits for its turn when the hash is a slow one.
-func (a *authenticator) compare(ctx context.Context, h SecretHash, secret hidden[string]) (bool, error) {
-	if !h.slow() {
-		return h.matches(secret), nil
+func (a *authenticator) compare(ctx context.Context, h clients.SecretHash, secret hidden[string]) (bool, error) {
+	if !h.Slow() {
+		return h.Matches(secret), nil
 	}
 	turn := time.NewTimer(slowWait)
 	defer turn.Stop()
 	select {
 	case a.slow <- struct{}{}:
 		defer func() { <-a.slow }()
-		return h.matches(secret), nil
+		return h.Matches(secret), nil
 	case <-turn.C:
 		return false, errors.New("no turn at argon2id within 2s")
 	case <-ctx.Done():

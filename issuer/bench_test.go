@@ -77,9 +77,9 @@ func BenchmarkMint(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := k.register.clients["shop"]
+	c := k.register.clients.Lookup("shop")
 	g := grant{
-		client: c, shares: []share{{"orders-api", c.shares["orders-api"]}}, jti: k.depositor.Reference().JTI(),
+		client: c, shares: []share{{"orders-api", c.Audiences["orders-api"]}}, jti: k.depositor.Reference().JTI(),
 		issuedAt: testNow, expires: testNow.Add(time.Minute),
 	}
 	b.ReportAllocs()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -42,7 +43,7 @@ type Config struct {
 	// Audiences by name: the services that accept our JWTs.
 	Audiences map[string]Audience
 	// Clients by id: who may ask.
-	Clients map[string]Client
+	Clients map[string]clients.Client
 	// RevokeRate is how many revocations a second each client may ask for, RevokeBurst how many at once; default 20 and
 	// 100. Each of this process' own.
 	RevokeRate  float64
@@ -58,20 +59,6 @@ type Config struct {
 type Audience struct {
 	Scopes   map[string]string // scope → description; a scope belongs to one audience
 	Resource string            // RFC 8707 URI that also names it; optional
-}
-
-// Client is who may ask for tokens.
-type Client struct {
-	ID               string              // empty: its key in Config.Clients; else the same
-	Secret           SecretHash          // zero: a public client, which cannot have client_credentials
-	GrantTypes       []string            // "client_credentials"
-	Audiences        map[string][]string // audience → scopes that it may have
-	DefaultAudiences []string            // what it gets when it names neither audience nor scope
-	Serves           []string            // audiences that this client is the service of: of their tokens, and no others, it may ask
-	Claims           map[string]any      // extra claims in its JWTs; never a registered name or ours
-	TTL              time.Duration       // 0: Config.TTL
-	MaxGrants        int64               // live grants at a time; 0: 10,000
-	MaxBytes         int64               // sealed bytes at a time; 0: 40 MiB
 }
 
 // StateStore keeps the sealed key ring, with compare-and-swap. Both stores of package store are one. It is an

@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/coatcheck/coatcheck/store"
 )
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
-	client := func(change func(*Client)) func(*Config) {
+	client := func(change func(*clients.Client)) func(*Config) {
 		return func(c *Config) {
 			one := c.Clients["shop"]
 			change(&one)
@@ -19,7 +20,7 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 	claim := func(name string) func(*Config) {
-		return client(func(c *Client) { c.Claims = map[string]any{name: "x"} })
+		return client(func(c *clients.Client) { c.Claims = map[string]any{name: "x"} })
 	}
 	audience := func(name string, a Audience) func(*Config) {
 		return func(c *Config) { c.Audiences[name] = a }
@@ -48,18 +49,18 @@ func TestNewRefuses(t *testing.T) {
 		"another algorithm":        {func(c *Config) { c.Algorithm = "HS256" }, "use ES256"},
 		"rotation too fast":        {func(c *Config) { c.RotateEvery = time.Minute }, "0 (never)"},
 		"half seconds":             {func(c *Config) { c.TTL = 1500 * time.Millisecond }, "whole seconds"},
-		"negative ttl":             {client(func(c *Client) { c.TTL = -1 }), `client "shop": ttl`},
-		"id differs":               {client(func(c *Client) { c.ID = "other" }), "not an id"},
-		"id with a space":          {func(c *Config) { c.Clients["a b"] = Client{} }, "not an id"},
-		"id too long":              {func(c *Config) { c.Clients[strings.Repeat("x", 129)] = Client{} }, "not an id"},
-		"grant without secret":     {client(func(c *Client) { c.Secret = SecretHash{} }), "needs a secret"},
-		"unknown grant":            {client(func(c *Client) { c.GrantTypes = []string{"password"} }), "not offered"},
-		"unknown audience":         {client(func(c *Client) { c.Audiences = map[string][]string{"x": nil} }), "not one of audiences"},
-		"scope of another":         {client(func(c *Client) { c.Audiences["orders-api"] = []string{"invoices:read"} }), "not one of audience"},
-		"foreign default":          {client(func(c *Client) { c.DefaultAudiences = []string{"secret-api"} }), "not among its audiences"},
-		"serves the unknown":       {client(func(c *Client) { c.Serves = []string{"x"} }), `serves audience "x", which is not one of audiences`},
-		"serves without a secret":  {client(func(c *Client) { c.Secret, c.Serves = SecretHash{}, []string{"orders-api"} }), "must prove who it is"},
-		"negative quota":           {client(func(c *Client) { c.MaxGrants = -1 }), "quota"},
+		"negative ttl":             {client(func(c *clients.Client) { c.TTL = -1 }), `client "shop": ttl`},
+		"id differs":               {client(func(c *clients.Client) { c.ID = "other" }), "not an id"},
+		"id with a space":          {func(c *Config) { c.Clients["a b"] = clients.Client{} }, "not an id"},
+		"id too long":              {func(c *Config) { c.Clients[strings.Repeat("x", 129)] = clients.Client{} }, "not an id"},
+		"grant without secret":     {client(func(c *clients.Client) { c.Secret = clients.SecretHash{} }), "needs a secret"},
+		"unknown grant":            {client(func(c *clients.Client) { c.GrantTypes = []string{"password"} }), "not offered"},
+		"unknown audience":         {client(func(c *clients.Client) { c.Audiences = map[string][]string{"x": nil} }), "not one of audiences"},
+		"scope of another":         {client(func(c *clients.Client) { c.Audiences["orders-api"] = []string{"invoices:read"} }), "not one of audience"},
+		"foreign default":          {client(func(c *clients.Client) { c.DefaultAudiences = []string{"secret-api"} }), "not among its audiences"},
+		"serves the unknown":       {client(func(c *clients.Client) { c.Serves = []string{"x"} }), `serves audience "x", which is not one of audiences`},
+		"serves without a secret":  {client(func(c *clients.Client) { c.Secret, c.Serves = clients.SecretHash{}, []string{"orders-api"} }), "must prove who it is"},
+		"negative quota":           {client(func(c *clients.Client) { c.MaxGrants = -1 }), "quota"},
 		"claim sub":                {claim("sub"), "set by the issuer"},
 		"claim aud":                {claim("aud"), "set by the issuer"},
 		"claim SUB":                {claim("SUB"), "set by the issuer"},
@@ -71,8 +72,8 @@ func TestNewRefuses(t *testing.T) {
 		"claim act":                {claim("act"), "set by the issuer"},
 		"claim cnf":                {claim("cnf"), "set by the issuer"},
 		"claim without name":       {claim(""), "set by the issuer"},
-		"claims by case":           {client(func(c *Client) { c.Claims = map[string]any{"tenant": 1, "Tenant": 2} }), "or twice"},
-		"claim that is no JSON":    {client(func(c *Client) { c.Claims = map[string]any{"f": func() {}} }), "as JSON"},
+		"claims by case":           {client(func(c *clients.Client) { c.Claims = map[string]any{"tenant": 1, "Tenant": 2} }), "or twice"},
+		"claim that is no JSON":    {client(func(c *clients.Client) { c.Claims = map[string]any{"f": func() {}} }), "as JSON"},
 		"audience of the edge":     {audience(exchange.ManifestAudience, Audience{}), "not a name"},
 		"audience without name":    {audience("", Audience{}), "not a name"},
 		"scope with a space":       {audience("x", Audience{Scopes: map[string]string{"a b": ""}}), "RFC 6749 §3.3"},

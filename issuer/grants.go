@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 )
 
 // clientCredentials is RFC 6749 §4.4: the client speaks for itself.
@@ -26,7 +27,7 @@ type basis struct {
 //
 // The event gathers what the log may say. Whatever the granter looks at, it looks at after Since was read: a revocation
 // of it that comes later refuses the deposit.
-type granter func(ctx context.Context, c *client, req tokenRequest, e *event) (basis, *refusal)
+type granter func(ctx context.Context, c *clients.Known, req tokenRequest, e *event) (basis, *refusal)
 
 // newGranters are the grant types that are offered, by name.
 func (i *Issuer) newGranters() map[string]granter {
@@ -34,25 +35,25 @@ func (i *Issuer) newGranters() map[string]granter {
 }
 
 // grantClient is client_credentials.
-func grantClient(_ context.Context, c *client, _ tokenRequest, _ *event) (basis, *refusal) {
-	if c.secret.isZero() {
+func grantClient(_ context.Context, c *clients.Known, _ tokenRequest, _ *event) (basis, *refusal) {
+	if c.Secret.IsZero() {
 		return basis{}, refuse(unauthorized, "a public client may not use this grant type") // RFC 6749 §4.4
 	}
-	return basis{subject: clientSubject(c.id)}, nil
+	return basis{subject: clientSubject(c.ID)}, nil
 }
 
 // clientSubject keeps a client from ever having the name of a user (RFC 9068 §5).
 func clientSubject(id string) string { return "client:" + id }
 
 // granter finds the one for a request. Who may use none of them learns whether the grant type exists, and no more.
-func (i *Issuer) granter(c *client, grantType string) (granter, *refusal) {
+func (i *Issuer) granter(c *clients.Known, grantType string) (granter, *refusal) {
 	g, offered := i.granters[grantType]
 	switch {
 	case grantType == "":
 		return nil, refuse(invalidRequest, "grant_type is missing")
 	case !offered:
 		return nil, refuse(unsupportedGrant, "this grant type is not offered")
-	case !slices.Contains(c.grants, grantType):
+	case !slices.Contains(c.GrantTypes, grantType):
 		return nil, refuse(unauthorized, "this client may not use this grant type")
 	}
 	return g, nil

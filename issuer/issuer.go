@@ -26,7 +26,9 @@ package issuer
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/coatcheck/coatcheck/verifier"
@@ -68,10 +70,6 @@ func New(c Config) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	reg, err := newRegister(c)
-	if err != nil {
-		return nil, err
-	}
 	meter := c.Meter.Meter("github.com/coatcheck/coatcheck/issuer")
 	tokens, err := newEndpoint(meter, "coatcheck_tokens_issued", "Answers of the token endpoint by client and outcome.",
 		"coatcheck.issue", "token refused")
@@ -85,9 +83,6 @@ func New(c Config) (*Issuer, error) {
 	}
 	i := &Issuer{
 		place:     at,
-		register:  reg,
-		clients:   newAuthenticator(reg.clients),
-		keeper:    newKeeper(c, reg.longest),
 		depositor: c.Depositor,
 		logger:    c.Logger,
 		tracer:    c.Tracer.Tracer("github.com/coatcheck/coatcheck/issuer"),
@@ -97,12 +92,17 @@ func New(c Config) (*Issuer, error) {
 		revoker:     c.Revoker,
 		grants:      c.Grants,
 		listing:     c.Listing,
-		measures:    newMeasures(reg.clients, c.RevokeRate, c.RevokeBurst),
+		measures:    newMeasures(c.RevokeRate, c.RevokeBurst),
 		caller:      c.Caller,
 		indexKeys:   c.Sealing.indexKeys(),
 	}
 	i.granters = i.newGranters()
-	about := newMetadata(at, reg)
+	if i.register, err = newRegister(c, slices.Sorted(maps.Keys(i.granters))); err != nil {
+		return nil, err
+	}
+	i.clients = newAuthenticator(i.register.clients)
+	i.keeper = newKeeper(c, i.register.longest)
+	about := newMetadata(at, i.register)
 	i.documents = map[string]func() *document{
 		at.metadataPath(): func() *document { return about },
 		at.openidPath():   func() *document { return about },

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/store/storetest"
@@ -133,7 +134,7 @@ func testConfig(t testing.TB) Config {
 			"billing-api": {Scopes: map[string]string{"invoices:read": "Read invoices"}},
 			"secret-api":  {Scopes: map[string]string{"secrets:read": "Not for the clients here"}},
 		},
-		Clients: map[string]Client{
+		Clients: map[string]clients.Client{
 			"shop": {
 				Secret: hashed(t, shopSecret), GrantTypes: creds, Audiences: both,
 				DefaultAudiences: []string{"orders-api"}, Claims: map[string]any{"tenant": "acme-canary-claim"},
@@ -165,9 +166,9 @@ func sealingKeys(t testing.TB, firsts ...byte) *SealingKeys {
 	return k
 }
 
-func hashed(t testing.TB, secret string) SecretHash {
+func hashed(t testing.TB, secret string) clients.SecretHash {
 	t.Helper()
-	h, err := HashSecret(secret)
+	h, err := clients.HashSecret(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,9 +176,9 @@ func hashed(t testing.TB, secret string) SecretHash {
 }
 
 // argonHash is oldSecret under the cheapest parameters that are accepted.
-func argonHash(t testing.TB) SecretHash {
+func argonHash(t testing.TB) clients.SecretHash {
 	t.Helper()
-	h, err := ParseSecretHash("$argon2id$v=19$m=7168,t=5,p=1$c2FsdHNhbHRzYWx0$Cem/Ex6wwros8pCr1YzTTF88mGUB15mME37M0XebkAg")
+	h, err := clients.ParseSecretHash("$argon2id$v=19$m=7168,t=5,p=1$c2FsdHNhbHRzYWx0$Cem/Ex6wwros8pCr1YzTTF88mGUB15mME37M0XebkAg")
 	if err != nil {
 		t.Fatal(err)
 	}

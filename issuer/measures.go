@@ -19,7 +19,7 @@ type measures struct {
 	burst time.Duration // what may be used at once, in the same unit
 
 	mu      sync.Mutex          // guards all below
-	of      map[string]*measure // by client id; all of them, from the beginning
+	of      map[string]*measure // by client id; of those that have ever asked
 	waiting int
 }
 
@@ -29,12 +29,9 @@ type measure struct {
 	waiting int
 }
 
-func newMeasures(clients map[string]*client, rate float64, burst int) *measures {
-	m := &measures{every: time.Duration(float64(time.Second) / rate), of: make(map[string]*measure, len(clients))}
+func newMeasures(rate float64, burst int) *measures {
+	m := &measures{every: time.Duration(float64(time.Second) / rate), of: map[string]*measure{}}
 	m.burst = m.every * time.Duration(burst)
-	for id := range clients {
-		m.of[id] = &measure{}
-	}
 	return m
 }
 
@@ -43,6 +40,10 @@ func (m *measures) enter(id string, now time.Time) (leave func(), no *refusal) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	one := m.of[id]
+	if one == nil { // the client has authenticated: there are not more of them than clients
+		one = &measure{}
+		m.of[id] = one
+	}
 	free := one.free
 	if free.Before(now) {
 		free = now

@@ -64,11 +64,7 @@ func TestR9_DefaultMeasure(t *testing.T) {
 // What waits is bounded, for each client and altogether.
 func TestWaitingRevocationsAreBounded(t *testing.T) {
 	t.Parallel()
-	clients := map[string]*client{}
-	for n := range 9 {
-		clients[fmt.Sprint(n)] = &client{}
-	}
-	m := newMeasures(clients, 1e6, 1e6)
+	m := newMeasures(1e6, 1e6)
 	var leaves []func()
 	for n := range 8 {
 		for range maxWaitingPerClient {

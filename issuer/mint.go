@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/golang-jwt/jwt/v5"
 )
 
@@ -18,7 +19,7 @@ const tokenType = "at+jwt"
 // grant is what has been decided and is about to be signed. All its tokens share jti and times, and so do manifest
 // and record: exp is one value, in whole seconds.
 type grant struct {
-	client   *client
+	client   *clients.Known
 	basis    basis
 	shares   []share
 	jti      string
@@ -30,9 +31,9 @@ type grant struct {
 // mint signs one JWT per audience, and the manifest that says which they are.
 func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 	key := r.in(active)
-	handles := g.basis.handles(i.indexKeys[0], g.client.id, g.jti)
+	handles := g.basis.handles(i.indexKeys[0], g.client.ID, g.jti)
 	manifest := exchange.Manifest{
-		Issuer: i.place.issuer, JTI: g.jti, ClientID: g.client.id, Handles: handles,
+		Issuer: i.place.issuer, JTI: g.jti, ClientID: g.client.ID, Handles: handles,
 		IssuedAt: g.issuedAt, ExpiresAt: g.expires, Shares: make(map[string]exchange.ManifestShare, len(g.shares)),
 	}
 	tokens := make(map[string]exchange.Token, len(g.shares))
@@ -48,7 +49,7 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 		if len(text) > exchange.MaxToken {
 			// Only the configured claims can be that long.
 			return exchange.Deposit{}, fmt.Errorf("issuer: token is too large: client %s, audience %s: %d bytes, at most %d: shorten the client's claims",
-				g.client.id, s.audience, len(text), exchange.MaxToken)
+				g.client.ID, s.audience, len(text), exchange.MaxToken)
 		}
 		tokens[s.audience] = exchange.NewToken(text)
 		manifest.Shares[s.audience] = exchange.ManifestShare{Scopes: s.scopes, SHA256: sha256.Sum256([]byte(text))}
@@ -64,11 +65,11 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 	}
 	return exchange.Deposit{
 		Manifest: signed, Tokens: tokens, IssuedAt: g.issuedAt, ExpiresAt: g.expires, KeyID: key.id,
-		Handles: handles, Since: g.since, MaxGrants: g.client.quota.grants, MaxBytes: g.client.quota.bytes,
+		Handles: handles, Since: g.since, MaxGrants: g.client.MaxGrants, MaxBytes: g.client.MaxBytes,
 	}, nil
 }
 
-// accessClaims are the claims of an access token (RFC 9068 §2.2) and our handles. The names are reservedClaims'.
+// accessClaims are the claims of an access token (RFC 9068 §2.2) and our handles. The names are clients.ReservedClaims'.
 type accessClaims struct {
 	Issuer   string           `json:"iss"`
 	Subject  string           `json:"sub"`
@@ -81,18 +82,18 @@ type accessClaims struct {
 	Handles  exchange.Handles `json:"handles"`
 }
 
-// claims of one audience's token, with the configured ones and the subject's behind ours; freezeClaims has seen to it that
+// claims of one audience's token, with the configured ones and the subject's behind ours; package clients has seen to it that
 // no name is there twice.
 func (i *Issuer) claims(g grant, s share, h exchange.Handles) ([]byte, error) {
 	own, err := json.Marshal(accessClaims{
-		Issuer: i.place.issuer, Subject: g.basis.subject, Audience: s.audience, ClientID: g.client.id,
+		Issuer: i.place.issuer, Subject: g.basis.subject, Audience: s.audience, ClientID: g.client.ID,
 		IssuedAt: g.issuedAt.Unix(), Expires: g.expires.Unix(), JTI: g.jti,
 		Scope: strings.Join(s.scopes, " "), Handles: h,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("issuer: encode claims: %w", err)
 	}
-	own = append(own[:len(own)-1], g.client.claims...)
+	own = append(own[:len(own)-1], g.client.Extra...)
 	own = append(own, g.basis.claims...)
 	return append(own, '}'), nil
 }

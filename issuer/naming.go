@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/coatcheck/coatcheck/revocation"
 )
 
@@ -138,8 +139,8 @@ func wantJTI(s string) *fault {
 }
 
 func wantClient(s string) *fault {
-	if len(s) > maxClientID || strings.ContainsFunc(s, unprintable) {
-		return wrongRequest("client must be the id of a client: at most %d characters of printable ASCII without spaces.", maxClientID)
+	if !clients.ValidID(s) {
+		return wrongRequest("client must be the id of a client: at most %d characters of printable ASCII without spaces.", clients.MaxID)
 	}
 	return nil
 }

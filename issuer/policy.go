@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/coatcheck/coatcheck/issuer/clients"
 )
 
 // ask is what a client asked for.
@@ -36,10 +38,10 @@ func parseScope(text string) ([]string, *refusal) {
 
 // decide says which audiences the client gets, and which scopes at each; sorted by audience. Everything that was
 // asked for is granted, or the request is refused: an answer that gives less than was asked is read by nobody.
-func (r *register) decide(c *client, a ask) ([]share, *refusal) {
+func (r *register) decide(c *clients.Known, a ask) ([]share, *refusal) {
 	for _, s := range a.scopes {
 		// A scope that does not exist and one that is not this client's get the same answer.
-		if !slices.Contains(c.shares[r.owners[s]], s) {
+		if !slices.Contains(c.Audiences[r.owners[s]], s) {
 			return nil, &refusal{outcome: invalidScope, why: "a scope is unknown, or not among this client's", about: s}
 		}
 	}
@@ -54,7 +56,7 @@ func (r *register) decide(c *client, a ask) ([]share, *refusal) {
 	}
 	shares := make([]share, 0, len(audiences))
 	for _, audience := range audiences {
-		has := c.shares[audience]
+		has := c.Audiences[audience]
 		if len(a.scopes) > 0 {
 			has = slices.DeleteFunc(slices.Clone(has), func(s string) bool { return !slices.Contains(a.scopes, s) })
 		}
@@ -65,17 +67,17 @@ func (r *register) decide(c *client, a ask) ([]share, *refusal) {
 
 // audiences: those asked for; without asking, those that own the requested scopes; else the client's default ones;
 // else its only one. A client with several must say which: guessing would hand out more than is needed.
-func (r *register) audiences(c *client, a ask) ([]string, *refusal) {
+func (r *register) audiences(c *clients.Known, a ask) ([]string, *refusal) {
 	chosen := map[string]bool{}
 	for _, name := range a.audiences {
-		if _, has := c.shares[name]; !has {
+		if _, has := c.Audiences[name]; !has {
 			return nil, &refusal{outcome: invalidTarget, why: "an audience is unknown, or not among this client's", about: name}
 		}
 		chosen[name] = true
 	}
 	for _, uri := range a.resources {
 		name := r.resources[uri]
-		if _, has := c.shares[name]; !has {
+		if _, has := c.Audiences[name]; !has {
 			return nil, &refusal{outcome: invalidTarget, why: "a resource is unknown, or not among this client's", about: uri}
 		}
 		chosen[name] = true
@@ -88,10 +90,10 @@ func (r *register) audiences(c *client, a ask) ([]string, *refusal) {
 	switch {
 	case len(chosen) > 0:
 		return slices.Sorted(maps.Keys(chosen)), nil
-	case len(c.defaults) > 0:
-		return slices.Compact(slices.Sorted(slices.Values(c.defaults))), nil
-	case len(c.shares) == 1:
-		return slices.Collect(maps.Keys(c.shares)), nil
+	case len(c.DefaultAudiences) > 0:
+		return slices.Compact(slices.Sorted(slices.Values(c.DefaultAudiences))), nil
+	case len(c.Audiences) == 1:
+		return slices.Collect(maps.Keys(c.Audiences)), nil
 	}
 	return nil, refuse(invalidTarget, "name an audience or a scope: this client has no default")
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/google/go-cmp/cmp"
@@ -178,7 +179,7 @@ func TestOrdersAreReadStrictly(t *testing.T) {
 		"a jti in capitals":        {`{"jti":"` + strings.ToUpper(jti) + `"}`, "32 characters"},
 		"a reference for a jti":    {`{"jti":"` + token + `"}`, "does not belong here"},
 		"a client with a space":    {`{"client":"sh op"}`, "printable ASCII"},
-		"a client without end":     {`{"client":"` + strings.Repeat("x", maxClientID+1) + `"}`, "printable ASCII"},
+		"a client without end":     {`{"client":"` + strings.Repeat("x", clients.MaxID+1) + `"}`, "printable ASCII"},
 		"a family of odd length":   {`{"family":"abc"}`, "22 characters"},
 		"a family of odd letters":  {`{"family":"abcdefghijklmnopqrstu!"}`, "22 characters"},
 		"a subject with a control": {`{"subject":"a\u0000b"}`, "exactly as the JWT's sub"},

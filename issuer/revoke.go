@@ -92,11 +92,11 @@ func (i *Issuer) revoke(ctx context.Context, req revokeRequest, e *event) *refus
 	if no != nil {
 		return no
 	}
-	if c.secret.isZero() {
+	if c.Secret.IsZero() {
 		// It holds no token that it could give back, and anybody can say that he is it.
 		return stranger("the client is public")
 	}
-	leave, no := i.measures.enter(c.id, time.Now())
+	leave, no := i.measures.enter(c.ID, time.Now())
 	if no != nil {
 		return no
 	}
@@ -111,7 +111,7 @@ func (i *Issuer) revoke(ctx context.Context, req revokeRequest, e *event) *refus
 		return no
 	}
 	e.jti = p.jti
-	if p.client != "" && p.client != c.id {
+	if p.client != "" && p.client != c.ID {
 		return refuse(anotherClients, "the token was issued to another client")
 	}
 	select {

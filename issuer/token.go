@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 )
 
 // issueTimeout bounds a request from its first byte of work to its answer.
@@ -102,7 +103,7 @@ func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenReque
 	reference := i.depositor.Reference()
 	now := time.Now()
 	g := grant{client: c, basis: b, shares: shares, jti: reference.JTI(), issuedAt: now.Truncate(time.Second), since: since}
-	g.expires = b.expires(g.issuedAt, c.ttl)
+	g.expires = b.expires(g.issuedAt, c.TTL)
 	e.grant, e.keyID = &g, r.in(active).id
 	if no := i.deposit(ctx, r, reference, g); no != nil {
 		return tokenAnswer{}, no
@@ -116,9 +117,9 @@ func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenReque
 }
 
 // authenticate finds who asks, and lets the event say so when it is a client of ours that somebody claims to be.
-func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*client, *refusal) {
-	if known := i.register.clients[c.id]; known != nil {
-		e.client = known.id
+func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*clients.Known, *refusal) {
+	if known := i.register.clients.Lookup(c.id); known != nil {
+		e.client = known.ID
 	}
 	return i.clients.authenticate(ctx, c)
 }
@@ -134,7 +135,7 @@ func (i *Issuer) deposit(ctx context.Context, r *ring, reference exchange.Refere
 		return nil
 	case errors.Is(err, exchange.ErrQuota):
 		// The store frees places in buckets of a 16th of a grant's life at most; half of that is worth a try.
-		return &refusal{outcome: quotaReached, why: "this client has as many live tokens as it may have", retry: max(time.Second, g.client.ttl/32)}
+		return &refusal{outcome: quotaReached, why: "this client has as many live tokens as it may have", retry: max(time.Second, g.client.TTL/32)}
 	case errors.Is(err, exchange.ErrRevoked):
 		// It may be the signing key that was revoked, and this process the last to hear of it.
 		i.keeper.lookSoon()

@@ -34,9 +34,9 @@ const (
 type directory map[string]string
 
 func (i *Issuer) directory(n names) directory {
-	d := make(directory, len(i.register.clients))
-	for id := range i.register.clients {
-		d[n.handle("client", id)] = id
+	d := directory{}
+	for c := range i.register.clients.All() {
+		d[n.handle("client", c.ID)] = c.ID
 	}
 	return d
 }

@@ -1,4 +1,4 @@
-package issuer
+package clients
 
 import (
 	"crypto/sha256"
@@ -43,14 +43,14 @@ func ParseSecretHash(s string) (SecretHash, error) {
 	if digits, ok := strings.CutPrefix(s, "sha256:"); ok {
 		sum, err := hex.DecodeString(digits)
 		if err != nil || len(sum) != sha256.Size {
-			return SecretHash{}, errors.New("issuer: secret hash: sha256: is followed by 64 hex digits")
+			return SecretHash{}, errors.New("clients: secret hash: sha256: is followed by 64 hex digits")
 		}
 		return SecretHash{hide(secretHash{sum: [sha256.Size]byte(sum)})}, nil
 	}
 	if strings.HasPrefix(s, "$argon2id$") {
 		return parseArgon(s)
 	}
-	return SecretHash{}, errors.New("issuer: secret hash: use sha256:<hex> of a generated secret, or an argon2id string ($argon2id$…)")
+	return SecretHash{}, errors.New("clients: secret hash: use sha256:<hex> of a generated secret, or an argon2id string ($argon2id$…)")
 }
 
 // argonLeastMemory is the least m, in KiB, for so many passes: the equal minima of OWASP's Password Storage Cheat
@@ -63,7 +63,7 @@ func argonLeastMemory(passes uint32) uint32 {
 func parseArgon(s string) (SecretHash, error) {
 	p, _, _, err := argon2id.DecodeHash(s)
 	if err != nil {
-		return SecretHash{}, fmt.Errorf("issuer: secret hash: %w", err)
+		return SecretHash{}, fmt.Errorf("clients: secret hash: %w", err)
 	}
 	switch {
 	case p.Iterations < 1 || p.Iterations > argonMaxPasses:
@@ -79,7 +79,7 @@ func parseArgon(s string) (SecretHash, error) {
 		err = fmt.Errorf("salt and key need %d and %d bytes or more", argonMinSalt, argonMinKey)
 	}
 	if err != nil {
-		return SecretHash{}, fmt.Errorf("issuer: secret hash: argon2id: %w", err)
+		return SecretHash{}, fmt.Errorf("clients: secret hash: argon2id: %w", err)
 	}
 	return SecretHash{hide(secretHash{phc: s})}, nil
 }
@@ -88,20 +88,23 @@ func parseArgon(s string) (SecretHash, error) {
 // does not protect what can be guessed.
 func HashSecret(secret string) (SecretHash, error) {
 	if len(secret) < minSecret {
-		return SecretHash{}, fmt.Errorf("issuer: client secret has %d bytes, %d are the least: generate one with `openssl rand -hex 32`", len(secret), minSecret)
+		return SecretHash{}, fmt.Errorf("clients: client secret has %d bytes, %d are the least: generate one with `openssl rand -hex 32`", len(secret), minSecret)
 	}
 	return SecretHash{hide(secretHash{sum: sha256.Sum256([]byte(secret))})}, nil
 }
 
-// isZero: there is no secret, so nothing matches.
-func (h SecretHash) isZero() bool { return h.hash == nil }
+// Impossible is a hash that no secret has: comparing with it takes as long as with a generated secret's.
+func Impossible() SecretHash { return SecretHash{hide(secretHash{})} }
 
-// slow: comparing takes tens of milliseconds and tens of mebibytes.
-func (h SecretHash) slow() bool { return !h.isZero() && h.hash().phc != "" }
+// IsZero: there is no secret, so nothing matches.
+func (h SecretHash) IsZero() bool { return h.hash == nil }
 
-// matches compares in a time that depends on the hash and not on the secret.
-func (h SecretHash) matches(secret hidden[string]) bool {
-	if h.isZero() || secret == nil {
+// Slow: comparing takes tens of milliseconds and tens of mebibytes.
+func (h SecretHash) Slow() bool { return !h.IsZero() && h.hash().phc != "" }
+
+// Matches compares in a time that depends on the hash and not on the secret.
+func (h SecretHash) Matches(secret func() string) bool {
+	if h.IsZero() || secret == nil {
 		return false
 	}
 	hash := h.hash()
@@ -121,7 +124,7 @@ func (h SecretHash) LogValue() slog.Value { return slog.StringValue("[secret has
 
 // MarshalText refuses: a hash goes nowhere.
 func (h SecretHash) MarshalText() ([]byte, error) {
-	return nil, errors.New("issuer: a secret hash cannot be marshalled")
+	return nil, errors.New("clients: a secret hash cannot be marshalled")
 }
 
 // hidden keeps a secret where nothing prints it by accident. fmt calls no methods on unexported fields, it walks the

@@ -1,0 +1,121 @@
+package clients
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Client is who may ask for tokens, as somebody has configured it.
+type Client struct {
+	ID               string              // empty: the name that it is registered under; else the same
+	Secret           SecretHash          // zero: a public client, which cannot have client_credentials
+	GrantTypes       []string            // among those that the issuer offers
+	Audiences        map[string][]string // audience → scopes that it may have
+	DefaultAudiences []string            // what it gets when it names neither audience nor scope
+	Serves           []string            // audiences that this client is the service of: of their tokens, and no others, it may ask
+	Claims           map[string]any      // extra claims in its JWTs; never a registered name or ours
+	TTL              time.Duration       // 0: that of the issuer
+	MaxGrants        int64               // live grants at a time; 0: 10,000
+	MaxBytes         int64               // sealed bytes at a time; 0: 40 MiB
+}
+
+// Known is a client that was checked and frozen: whatever it was made of may change afterwards without changing it. It
+// is shared by all requests, so nobody writes to it.
+type Known struct {
+	Client        // with its ID and its TTL; scopes and what it serves are sorted, each once
+	Extra  []byte // its claims, as they stand in each of its JWTs: `,"name":value` for each
+}
+
+// Rules are what a client may refer to.
+type Rules struct {
+	GrantTypes []string                   // those that are offered
+	WithSecret []string                   // those of them that only a client with a secret may have
+	Audiences  map[string]map[string]bool // audience → its scopes
+	TTL        time.Duration              // of a client that names none
+}
+
+// MaxID is the length of an id, in bytes.
+const MaxID = 128
+
+// Check freezes a client, and says everything that is wrong with it.
+func (r Rules) Check(id string, c Client) (*Known, error) {
+	var faults []error
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	if !ValidID(id) || (c.ID != "" && c.ID != id) {
+		fault("not an id for a client: use up to %d characters of printable ASCII without spaces", MaxID)
+	}
+	for _, g := range c.GrantTypes {
+		if !slices.Contains(r.GrantTypes, g) {
+			fault("grant type %q is not offered: use %s", g, strings.Join(r.GrantTypes, ", "))
+		} else if c.Secret.IsZero() && slices.Contains(r.WithSecret, g) {
+			fault("%s needs a secret: set secret_file, or secret_hash", g)
+		}
+	}
+	if len(c.Serves) > 0 && c.Secret.IsZero() {
+		fault("a client that serves an audience must prove who it is: set secret_file, or secret_hash")
+	}
+	faults = append(faults, r.checkAudiences(c)...)
+	if c.MaxGrants < 0 || c.MaxBytes < 0 {
+		fault("a quota cannot be negative")
+	}
+	known := &Known{Client: c.frozen(id)}
+	if known.TTL == 0 {
+		known.TTL = r.TTL
+	}
+	if known.TTL <= 0 || known.TTL%time.Second != 0 {
+		fault("ttl %v is not a positive number of whole seconds", known.TTL)
+	}
+	extra, wrong := freezeClaims(c.Claims)
+	known.Extra = extra
+	return known, errors.Join(append(faults, wrong...)...)
+}
+
+func (r Rules) checkAudiences(c Client) (faults []error) {
+	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+	for _, audience := range slices.Sorted(maps.Keys(c.Audiences)) {
+		scopes, exists := r.Audiences[audience]
+		if !exists {
+			fault("audience %q is not one of audiences", audience)
+		}
+		for _, scope := range slices.Compact(slices.Sorted(slices.Values(c.Audiences[audience]))) {
+			if !scopes[scope] {
+				fault("scope %q is not one of audience %q", scope, audience)
+			}
+		}
+	}
+	for _, audience := range c.DefaultAudiences {
+		if _, has := c.Audiences[audience]; !has {
+			fault("default audience %q is not among its audiences", audience)
+		}
+	}
+	for _, audience := range c.Serves {
+		if _, exists := r.Audiences[audience]; !exists {
+			fault("it serves audience %q, which is not one of audiences", audience)
+		}
+	}
+	return faults
+}
+
+// frozen is a copy that shares nothing with c; but for the claims, of which the encoded ones count.
+func (c Client) frozen(id string) Client {
+	c.ID = id
+	c.GrantTypes = slices.Clone(c.GrantTypes)
+	c.DefaultAudiences = slices.Clone(c.DefaultAudiences)
+	c.Serves = slices.Compact(slices.Sorted(slices.Values(c.Serves)))
+	audiences := make(map[string][]string, len(c.Audiences))
+	for audience, scopes := range c.Audiences {
+		audiences[audience] = slices.Compact(slices.Sorted(slices.Values(scopes)))
+	}
+	c.Audiences = audiences
+	c.Claims = nil
+	return c
+}
+
+// ValidID: what an id of a client may look like.
+func ValidID(id string) bool {
+	return id != "" && len(id) <= MaxID && !strings.ContainsFunc(id, func(c rune) bool { return c < 0x21 || c > 0x7e })
+}
