@@ -57,32 +57,45 @@ func (s *Stamper) sealWith(r Reference, jti string, c contents, expires time.Tim
 	}
 	plain = append(plain, make([]byte, size-sealCost-len(plain))...)
 	defer clear(plain)
+	return s.sealed(r.sealKey, jti, plain, expires, nonce), nil
+}
 
-	key := s.keys[0]
-	blob := make([]byte, 0, size)
+// sealed writes a blob; keyOf makes its key of the pepper of the first stamp key.
+func (f *form) sealed(keyOf func(pepper []byte) []byte, jti string, plain []byte, expires time.Time, nonce [cipherAt - nonceAt]byte) []byte {
+	key := f.keys[0]
+	blob := make([]byte, 0, len(plain)+sealCost)
 	blob = append(blob, blobVersion)
 	blob = append(blob, key.id[:]...)
 	blob = binary.BigEndian.AppendUint64(blob, uint64(expires.Unix()))
 	blob = append(blob, nonce[:]...)
-	return aead(r, key).Seal(blob, nonce[:], plain, associated(blob, jti)), nil
+	return aead(keyOf(key.pepper)).Seal(blob, nonce[:], plain, associated(blob, jti))
 }
 
 // open reads the record of r: its contents, and the expiry that was sealed with them.
 func (s *Stamper) open(r Reference, jti string, blob []byte) (contents, time.Time, error) {
-	if len(blob) < sealCost || len(blob) > MaxRecord || blob[0] != blobVersion {
-		return contents{}, time.Time{}, fmt.Errorf("%w: size or version", errNotOpened)
-	}
-	key := s.key([4]byte(blob[keyIDAt:expiryAt]))
-	if key == nil {
-		return contents{}, time.Time{}, fmt.Errorf("%w: stamp key %x is not loaded", errNotOpened, blob[keyIDAt:expiryAt])
-	}
-	plain, err := aead(r, key).Open(nil, blob[nonceAt:cipherAt], blob[cipherAt:], associated(blob, jti))
+	plain, expires, err := s.opened(r.sealKey, jti, blob)
 	if err != nil {
-		return contents{}, time.Time{}, errNotOpened
+		return contents{}, time.Time{}, err
 	}
 	defer clear(plain)
 	c, err := readContents(plain)
-	return c, time.Unix(int64(binary.BigEndian.Uint64(blob[expiryAt:])), 0), err
+	return c, expires, err
+}
+
+// opened reads a blob. The caller wipes plain.
+func (f *form) opened(keyOf func(pepper []byte) []byte, jti string, blob []byte) (plain []byte, expires time.Time, err error) {
+	if len(blob) < sealCost || len(blob) > MaxRecord || blob[0] != blobVersion {
+		return nil, time.Time{}, fmt.Errorf("%w: size or version", errNotOpened)
+	}
+	key := f.key([4]byte(blob[keyIDAt:expiryAt]))
+	if key == nil {
+		return nil, time.Time{}, fmt.Errorf("%w: stamp key %x is not loaded", errNotOpened, blob[keyIDAt:expiryAt])
+	}
+	plain, err = aead(keyOf(key.pepper)).Open(nil, blob[nonceAt:cipherAt], blob[cipherAt:], associated(blob, jti))
+	if err != nil {
+		return nil, time.Time{}, errNotOpened
+	}
+	return plain, time.Unix(int64(binary.BigEndian.Uint64(blob[expiryAt:])), 0), nil
 }
 
 // associated are the associated data of a blob whose clear header is written.
@@ -93,8 +106,7 @@ func associated(blob []byte, jti string) []byte {
 }
 
 // aead wipes the seal key at once; its schedule inside the cipher lives until it is collected.
-func aead(r Reference, k *stampKey) cipher.AEAD {
-	key := r.sealKey(k.pepper)
+func aead(key []byte) cipher.AEAD {
 	defer clear(key)
 	block, err := aes.NewCipher(key)
 	if err != nil { // only for a wrong key size

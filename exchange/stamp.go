@@ -21,8 +21,8 @@ const (
 	crcSize    = 6  // 62^6 > 2^32
 	bodySize   = randomSize + minuteSize + tagSize + crcSize
 
-	maxPrefix    = 12
-	maxReference = maxPrefix + 1 + bodySize
+	maxPrefix  = 12
+	maxStamped = maxPrefix + len(refreshMark) + 1 + bodySize
 )
 
 const (
@@ -40,9 +40,13 @@ var prefixForm = regexp.MustCompile(`^[a-z0-9]{2,12}$`)
 // Stamper makes references and recognises its own by their tag. Stamp keys are shared by issuers and edges and are
 // rotated in two steps: a new key is first added at the end everywhere (accepted), then moved to the front (used).
 // A Stamper is immutable and safe for concurrent use.
-type Stamper struct {
-	prefix  string        // with the underscore
-	longest time.Duration // life of a reference
+type Stamper struct{ form }
+
+// form is one kind of stamped string. Two kinds differ in prefix and in the label of their tags, so none passes for the other.
+type form struct {
+	prefix  string // with the underscore
+	label   string
+	longest time.Duration // that one lives
 	keys    []*stampKey   // first stamps, all are accepted
 }
 
@@ -65,7 +69,7 @@ func NewStamper(prefix string, longest time.Duration, keys ...[]byte) (*Stamper,
 	case len(keys) == 0:
 		return nil, errors.New("exchange: no stamp key: want at least one")
 	}
-	s := &Stamper{prefix: prefix + "_", longest: longest}
+	s := &Stamper{form{prefix: prefix + "_", label: stampLabel, longest: longest}}
 	for i, key := range keys {
 		if len(key) != stampKeySize {
 			return nil, fmt.Errorf("exchange: stamp key %d has %d bytes: want %d", i+1, len(key), stampKeySize)
@@ -100,8 +104,8 @@ func (s *Stamper) KeyIDs() []string {
 }
 
 // key finds a loaded key, or nil.
-func (s *Stamper) key(id [4]byte) *stampKey {
-	for _, k := range s.keys {
+func (f *form) key(id [4]byte) *stampKey {
+	for _, k := range f.keys {
 		if k.id == id {
 			return k
 		}
@@ -118,47 +122,59 @@ func (s *Stamper) New() Reference {
 }
 
 func (s *Stamper) stamp(random [randomSize]byte, minute uint64) Reference {
-	text := make([]byte, 0, maxReference)
-	text = append(text, s.prefix...)
+	return Reference{hide(s.write(random, minute))}
+}
+
+// write stamps with the first key.
+func (f *form) write(random [randomSize]byte, minute uint64) string {
+	text := make([]byte, 0, maxStamped)
+	text = append(text, f.prefix...)
 	text = append(text, random[:]...)
 	text = appendBase62(text, minuteSize, minute)
-	text = appendBase62(text, tagSize, s.tag(s.keys[0], text[len(s.prefix):]))
+	text = appendBase62(text, tagSize, f.tag(f.keys[0], text[len(f.prefix):]))
 	text = appendBase62(text, crcSize, uint64(crc32.ChecksumIEEE(text)))
-	return Reference{hide(string(text))}
+	return string(text)
 }
 
 // Parse recognises a presented string. *Refusal with ReasonMalformed, ReasonForged or ReasonStale. It allocates
 // nothing when it accepts.
 func (s *Stamper) Parse(raw string) (Reference, error) { return s.parse(raw, time.Now()) }
 
-// parse checks, in this order: length, prefix, alphabet, checksum, tag under each key, age. Everything is compared in
-// its encoded form, so a second spelling of the same reference does not exist. Only the tag is secret, and compared
-// in constant time.
 func (s *Stamper) parse(raw string, now time.Time) (Reference, error) {
-	if len(raw) != len(s.prefix)+bodySize || raw[:len(s.prefix)] != s.prefix || !isBase62(raw[len(s.prefix):]) {
-		return Reference{}, refuse(ReasonMalformed, nil)
+	if err := s.check(raw, now); err != nil {
+		return Reference{}, err
+	}
+	return Reference{hide(raw)}, nil
+}
+
+// check checks, in this order: length, prefix, alphabet, checksum, tag under each key, age. Everything is compared in
+// its encoded form, so a second spelling of the same string does not exist. Only the tag is secret, and compared
+// in constant time.
+func (f *form) check(raw string, now time.Time) error {
+	if len(raw) != len(f.prefix)+bodySize || raw[:len(f.prefix)] != f.prefix || !isBase62(raw[len(f.prefix):]) {
+		return refuse(ReasonMalformed, nil)
 	}
 	crcAt := len(raw) - crcSize
 	var crc [crcSize]byte
 	putBase62(crc[:], uint64(crc32.ChecksumIEEE(view(raw[:crcAt]))))
 	if string(crc[:]) != raw[crcAt:] {
-		return Reference{}, refuse(ReasonMalformed, nil)
+		return refuse(ReasonMalformed, nil)
 	}
 	tagAt := crcAt - tagSize
-	if !s.stamped(view(raw[len(s.prefix):tagAt]), view(raw[tagAt:crcAt])) {
-		return Reference{}, refuse(ReasonForged, nil)
+	if !f.stamped(view(raw[len(f.prefix):tagAt]), view(raw[tagAt:crcAt])) {
+		return refuse(ReasonForged, nil)
 	}
-	if s.stale(base62Value(raw[tagAt-minuteSize:tagAt]), now) {
-		return Reference{}, refuse(ReasonStale, nil)
+	if f.stale(base62Value(raw[tagAt-minuteSize:tagAt]), now) {
+		return refuse(ReasonStale, nil)
 	}
-	return Reference{hide(raw)}, nil
+	return nil
 }
 
 // stamped reports whether one of our keys made tag.
-func (s *Stamper) stamped(signed, tag []byte) bool {
-	for _, k := range s.keys {
+func (f *form) stamped(signed, tag []byte) bool {
+	for _, k := range f.keys {
 		var want [tagSize]byte
-		putBase62(want[:], s.tag(k, signed))
+		putBase62(want[:], f.tag(k, signed))
 		if subtle.ConstantTimeCompare(want[:], tag) == 1 {
 			return true
 		}
@@ -167,26 +183,26 @@ func (s *Stamper) stamped(signed, tag []byte) bool {
 }
 
 // tag is 64 bits of HMAC-SHA256. signed is the random part and the minute, as they are written.
-func (s *Stamper) tag(k *stampKey, signed []byte) uint64 {
+func (f *form) tag(k *stampKey, signed []byte) uint64 {
 	var buf [maxMACText]byte
-	sum := k.tag.sum(s.tagInput(buf[:0], signed))
+	sum := k.tag.sum(f.tagInput(buf[:0], signed))
 	return binary.BigEndian.Uint64(sum[:8])
 }
 
 // tagInput is label, prefix, random part and minute, each behind its length in one byte, so that no two different
-// references read the same.
-func (s *Stamper) tagInput(dst, signed []byte) []byte {
-	dst = appendField(dst, stampLabel)
-	dst = appendField(dst, s.prefix[:len(s.prefix)-1])
+// strings read the same.
+func (f *form) tagInput(dst, signed []byte) []byte {
+	dst = appendField(dst, f.label)
+	dst = appendField(dst, f.prefix[:len(f.prefix)-1])
 	dst = appendField(dst, signed[:randomSize])
 	return appendField(dst, signed[randomSize:])
 }
 
-// stale reports whether a reference of that minute can no longer, or not yet, be live. It was issued at some moment of
+// stale reports whether a string of that minute can no longer, or not yet, be live. It was issued at some moment of
 // its minute, so it may have lived up to one minute less than it seems.
-func (s *Stamper) stale(minute uint64, now time.Time) bool {
+func (f *form) stale(minute uint64, now time.Time) bool {
 	issued := time.Unix(int64(minute)*60, 0)
-	return issued.After(now.Add(maxAhead)) || now.Sub(issued) > s.longest+time.Minute
+	return issued.After(now.Add(maxAhead)) || now.Sub(issued) > f.longest+time.Minute
 }
 
 func minuteOf(t time.Time) uint64 { return uint64(t.Unix() / 60) }

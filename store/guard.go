@@ -23,6 +23,7 @@ type Backend interface {
 	// All are those of Redis and Memory; so are their errors.
 	Put(ctx context.Context, r Record, q Quota) error
 	Take(ctx context.Context, jti string) (Taken, error)
+	Turn(ctx context.Context, t Turn, r Record, q Quota) (again []byte, err error)
 	State(ctx context.Context, name string) (version uint64, blob []byte, err error)
 	SwapState(ctx context.Context, name string, old uint64, blob []byte) error
 
@@ -120,6 +121,14 @@ func (g *Guard) Once(ctx context.Context, name string, from, until time.Time) er
 		return err
 	}
 	return g.Backend.Once(ctx, name, from, until)
+}
+
+// Turn writes through the guard like Put.
+func (g *Guard) Turn(ctx context.Context, t Turn, r Record, q Quota) (again []byte, err error) {
+	if err := cmp.Or(reason(&g.bar), reason(&g.full)); err != nil {
+		return nil, err
+	}
+	return g.Backend.Turn(ctx, t, r, q)
 }
 
 // State reads sealed state through the guard. It waits for the first check, within ctx: whoever starts together with the

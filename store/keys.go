@@ -64,6 +64,11 @@ func (r Record) check() error {
 			return err
 		}
 	}
+	if r.First != "" {
+		if err := checkName("name of the first token", r.First); err != nil {
+			return err
+		}
+	}
 	if len(r.Blob) == 0 || len(r.Blob) > MaxBlob {
 		return fmt.Errorf("blob has %d bytes, must have 1 to %d", len(r.Blob), MaxBlob)
 	}

@@ -126,6 +126,7 @@ type Listed struct {
 	IssuedAt, ExpiresAt                 time.Time
 	Bytes                               int  // of the blob
 	Revoked                             bool // it is there, and under a floor
+	Refresh                             bool // a family of refresh tokens, and no grant
 }
 
 // Seen is what an edge last told of itself. For people: nothing relies on it.

@@ -32,6 +32,7 @@ type grant struct {
 	born                           uint64 // the shard's seq when it was put
 	issued, expires                int64  // unix seconds
 	end                            int64  // of its quota bucket; unix seconds, never before expires
+	turn                           turning
 }
 
 func (g grant) usage() usage { return usage{1, int64(len(g.blob))} }
@@ -70,6 +71,7 @@ func (s *memoryShard) put(r Record, q Quota, full bool, now time.Time) error {
 	g := grant{
 		blob: bytes.Clone(r.Blob), client: r.Client, family: r.Family, subject: r.Subject, keyID: r.KeyID, born: s.head.at.Seq,
 		issued: r.IssuedAt.Unix(), expires: r.ExpiresAt.Unix(), end: bucketEnd(r.IssuedAt.Unix(), r.ExpiresAt.Unix()),
+		turn: turning{current: r.First},
 	}
 	if g.expires <= now.Unix() {
 		return errExpired

@@ -137,6 +137,7 @@ func (s *memoryShard) listed(jti string) Listed {
 	return Listed{
 		JTI: jti, Client: g.client, Family: g.family, Subject: g.subject, KeyID: g.keyID,
 		IssuedAt: time.Unix(g.issued, 0), ExpiresAt: time.Unix(g.expires, 0), Bytes: len(g.blob), Revoked: s.dead(g),
+		Refresh: g.turn.current != "",
 	}
 }
 

@@ -17,6 +17,7 @@ type command string
 const (
 	commandPut       command = "put"
 	commandTake      command = "take"
+	commandTurn      command = "turn"
 	commandState     command = "state"
 	commandSwapState command = "swap_state"
 	commandCheck     command = "check"
@@ -35,7 +36,7 @@ const (
 
 func commands() []command {
 	return []command{
-		commandPut, commandTake, commandState, commandSwapState, commandCheck, commandPull, commandRevoke, commandShard,
+		commandPut, commandTake, commandTurn, commandState, commandSwapState, commandCheck, commandPull, commandRevoke, commandShard,
 		commandEnrol, commandVote, commandOpen, commandSetLease, commandList, commandInspect, commandSeen, commandOnce,
 	}
 }
@@ -51,6 +52,7 @@ var outcomes = []struct {
 	{ErrConflict, "conflict"},
 	{ErrCorrupt, "corrupt"},
 	{ErrRevoked, "revoked"},
+	{ErrReplayed, "replayed"},
 	{ErrClosed, "closed"}, // before the next, which it comes with
 	{ErrUnavailable, "unavailable"},
 }

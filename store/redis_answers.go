@@ -113,10 +113,10 @@ func readInspected(v []string, jti string) (Listed, error) {
 
 // listed reads lines of listed.lua.
 func (w *words) listed(text string) (all []Listed) {
-	for _, line := range w.lines(text, 9) {
+	for _, line := range w.lines(text, 10) {
 		all = append(all, Listed{
 			JTI: w.name(line[0]), IssuedAt: w.time(line[1]), ExpiresAt: w.time(line[2]), KeyID: w.name(line[3]), Client: w.name(line[4]),
-			Family: w.name(line[5]), Subject: w.name(line[6]), Bytes: int(w.count(line[7])), Revoked: line[8] == "1",
+			Family: w.name(line[5]), Subject: w.name(line[6]), Bytes: int(w.count(line[7])), Revoked: line[8] == "1", Refresh: line[9] == "1",
 		})
 	}
 	return all

@@ -14,8 +14,8 @@ const (
 	honestPull    = "0\x00ok\x000\x002\x00b\x002\x00inc\x00500\x00\x001 a token t 4102444800\n2 b client c 4102444800"
 	honestFlush   = "0\x00ok\x001\x002\x00b\x002\x00inc\x00500\x00kid-1 kid-2\x00"
 	honestShard   = "0\x00ok\x00abcdef\x000\x000\x007\x00b\x00inc\x00500\x00500\x00journal-1\x003\x00issuer-1 whole\nissuer-2 gap\x001700000000000\x00lid"
-	honestList    = "0\x00ok\x0018446744073709551615\x000 1700000000 1900000000 kid client family subject 2560 1"
-	honestInspect = "0\x00ok\x000 1700000000 1900000000 kid client family subject 2560 0"
+	honestList    = "0\x00ok\x0018446744073709551615\x000 1700000000 1900000000 kid client family subject 2560 1 0"
+	honestInspect = "0\x00ok\x000 1700000000 1900000000 kid client family subject 2560 0 1"
 	honestRevoke  = "0\x00ok\x007\x002\x00b\x00500\x001"
 	honestSeen    = "0\x00ok\x00edge-1 1700000000000 1,2,3"
 )

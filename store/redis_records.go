@@ -17,12 +17,17 @@ func (r *Redis) Put(ctx context.Context, rec Record, q Quota) error {
 	}
 	k := r.home(rec.JTI)
 	keys := []string{k.record(rec.JTI), k.head(), k.floors(), k.tomb(rec.JTI), k.quota(rec.Client)}
-	q = q.share(len(r.shards))
-	_, err := r.ask(ctx, putScript, keys, rec.JTI,
-		string(rec.Blob), // a copy: the caller may wipe its own while an abandoned command is still being sent
-		rec.IssuedAt.Unix(), rec.ExpiresAt.Unix(), rec.KeyID, rec.Client, rec.Family, rec.Subject,
-		strconv.FormatUint(rec.Since.Seq, 10), rec.Since.Incarnation, q.Grants, q.Bytes)
+	_, err := r.ask(ctx, putScript, keys, rec.JTI, rec.args(q.share(len(r.shards)))...)
 	return err
+}
+
+// args are those of lua/admit.lua, but for the jti.
+func (r Record) args(q Quota) []any {
+	return []any{
+		string(r.Blob), // a copy: the caller may wipe its own while an abandoned command is still being sent
+		r.IssuedAt.Unix(), r.ExpiresAt.Unix(), r.KeyID, r.Client, r.Family, r.Subject,
+		strconv.FormatUint(r.Since.Seq, 10), r.Since.Incarnation, q.Grants, q.Bytes, r.First,
+	}
 }
 
 // Take reads a record, in one round trip that writes nothing. ErrNotFound, also if it is revoked; ErrCorrupt; ErrUnavailable

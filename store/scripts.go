@@ -21,7 +21,8 @@ type script struct {
 
 // What each script reads, answers and writes stands at its head; what it is made of here, in order.
 var (
-	putScript       = newScript(commandPut, false, 0, "count", "head", "floors", "bucket")
+	putScript       = newScript(commandPut, false, 0, "count", "head", "floors", "bucket", "family", "admit")
+	turnScript      = newScript(commandTurn, false, 2, "count", "head", "record", "floors", "bucket", "family", "admit")
 	takeScript      = newScript(commandTake, true, 4, "count", "head", "record", "floors")
 	stateScript     = newScript(commandState, true, 2)
 	swapStateScript = newScript(commandSwapState, false, 0)
@@ -93,6 +94,8 @@ func (s script) read(answer []string, asked string) ([]string, error) {
 		return nil, ErrQuota
 	case "conflict":
 		return nil, ErrConflict
+	case "replayed":
+		return nil, ErrReplayed
 	case "corrupt":
 		return nil, ErrCorrupt
 	case "closed":

@@ -51,7 +51,7 @@
 //	<prefix>:{0}:state:<name>            hash    version and blob of one piece of sealed state
 //
 // The braces are Redis Cluster's hash tag: whatever one script touches lives in one slot.
-// A record has three fields: v, the record version, 1; blob; and clear, the text "born iat exp kid client family
+// A record has three fields (of a family of refresh tokens five: turn and answer, see lua/family.lua): v, the record version, 1; blob; and clear, the text "born iat exp kid client family
 // subject", where born is the shard's seq when it was put. One field for all seven, because each field of a hash this
 // large costs Redis some 60 bytes more. A floor is the seq of the revocation that raised it: what was born before it is
 // dead; only before is a time of issue. Records, tombs and quotas die by Redis' own clock; the others stay.
@@ -106,7 +106,7 @@ type Record struct {
 	Blob      []byte    // sealed by package exchange; at most MaxBlob bytes
 	IssuedAt  time.Time // whole seconds; fractions are cut
 	ExpiresAt time.Time // whole seconds; fractions are cut. The record is gone from then on
-	KeyID     string    // signing key of the JWTs inside
+	KeyID     string    // signing key of what is inside; NoKey: nothing inside is signed
 	Client    string    // opaque handle; quotas are counted by it
 	Family    string    // opaque handle shared by everything derived from one grant
 	Subject   string    // opaque handle
@@ -114,7 +114,13 @@ type Record struct {
 	// rests on, and Since.Incarnation that shard's: what was revoked after it refuses the record (ErrRevoked). One of
 	// another incarnation counts as the beginning, so it can refuse too much and never too little.
 	Since Since
+	// First is the name of the first token of a family, for the record of a family of refresh tokens; empty for a grant, the
+	// only field that may be.
+	First string
 }
+
+// NoKey is the KeyID of a record that no revoked key ends.
+const NoKey = "-"
 
 // Since is a position without its id, and the incarnation that it belongs to.
 type Since struct {

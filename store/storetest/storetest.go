@@ -67,12 +67,14 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 			test(t, opened(t, open))
 		})
 	}
-	for name, test := range logTests() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			s := opened(t, open)
-			test(t, newHand(t, s))
-		})
+	for _, tests := range []map[string]func(*testing.T, *hand){logTests(), turnTests()} {
+		for name, test := range tests {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				s := opened(t, open)
+				test(t, newHand(t, s))
+			})
+		}
 	}
 }
 
@@ -139,6 +141,7 @@ func wantErr(t *testing.T, what string, err, want error) {
 func sentinels() []error {
 	return []error{
 		store.ErrNotFound, store.ErrExists, store.ErrQuota, store.ErrConflict, store.ErrCorrupt, store.ErrUnavailable, store.ErrRevoked, store.ErrClosed,
+		store.ErrReplayed,
 	}
 }
 
