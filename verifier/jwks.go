@@ -135,6 +135,42 @@ func (j *JWKS) renew() *flight {
 	return f
 }
 
+// first is the first key of the set. It blocks only before there is a set, or when the set is overdue. While there is none
+// a failed fetch is answered by its error until the cool-down is over: whoever mints does not wait for a service that is away.
+func (j *JWKS) first(ctx context.Context) (Key, error) {
+	set := j.set.Load()
+	if set != nil && time.Now().Before(set.stale) {
+		return set.first, nil
+	}
+	f, err := j.begin(set)
+	if err == nil && f != nil {
+		err = f.wait(ctx)
+	}
+	if late := ctx.Err(); late != nil {
+		return Key{}, unavailable(late)
+	}
+	if set = j.set.Load(); set != nil {
+		return set.first, nil
+	}
+	return Key{}, err
+}
+
+// begin is renew, and for no set at all the first fetch.
+func (j *JWKS) begin(set *keySet) (*flight, error) {
+	if set != nil {
+		return j.renew(), nil
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.set.Load() != nil { // as in renew, it may have come meanwhile
+		return nil, nil
+	}
+	if j.flight == nil && j.lastErr != nil && time.Since(j.landed) < j.cooldown {
+		return nil, unavailable(j.lastErr)
+	}
+	return j.fly(nil), nil
+}
+
 // search asks for a kid that is not in the set. Somebody else's flight may have asked the issuer before the key
 // was published, so its "no" is not ours; the second round asks on our own account, if the cool-down lets us.
 func (j *JWKS) search(ctx context.Context, id string) (Key, error) {

@@ -13,10 +13,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Key is one verification key. The algorithm comes from the key, never from a token (RFC 8725 §3.1).
+// Key is one public key: to verify with, or to encrypt to. The algorithm comes from the key, never from a token
+// (RFC 8725 §3.1).
 type Key struct {
 	ID        string
-	Algorithm string           // ES256, EdDSA, RS256 or PS256
+	Algorithm string           // ES256, EdDSA, RS256 or PS256; of an encryption key ECDHES, ECDHESA256KW or RSAOAEP256
 	Public    crypto.PublicKey // *ecdsa.PublicKey on P-256, ed25519.PublicKey, or *rsa.PublicKey
 }
 

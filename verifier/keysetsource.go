@@ -11,6 +11,7 @@ import (
 // keySet is one published state of the issuer's keys. It is immutable and replaced whole.
 type keySet struct {
 	keys     StaticKeys
+	first    Key           // of a set of encryption keys
 	interval time.Duration // how long it is fresh
 	stale    time.Time     // from here a use refreshes it; counted from the moment of asking
 }
@@ -28,7 +29,7 @@ func (s *keySet) key(id string) (Key, bool) {
 // the lock of the JWKS: so its fields need no lock of their own.
 type keySetSource struct {
 	client *http.Client
-	algs   []string
+	read   func(set *keySet, document []byte) error
 	issuer string // discover from here, unless fixed
 	fixed  bool   // url is configured
 	url    string // of the key set; empty: to be discovered
@@ -36,7 +37,11 @@ type keySetSource struct {
 }
 
 func newKeySetSource(c JWKSConfig) (*keySetSource, error) {
-	s := &keySetSource{client: newClient(c.Client), algs: c.Algorithms, issuer: c.Issuer, url: c.URL, fixed: c.URL != ""}
+	s := &keySetSource{client: newClient(c.Client), issuer: c.Issuer, url: c.URL, fixed: c.URL != ""}
+	s.read = func(set *keySet, document []byte) (err error) {
+		set.keys, err = ParseJWKS(document, c.Algorithms...)
+		return err
+	}
 	if s.fixed {
 		if _, err := parseEndpoint(c.URL, c.InsecurePlaintext); err != nil {
 			return nil, fmt.Errorf("verifier: key set URL %q: %w", c.URL, err)
@@ -81,10 +86,10 @@ func (s *keySetSource) tryFetch(ctx context.Context, have *keySet) (_ *keySet, e
 	}
 	set := &keySet{interval: doc.maxAge}
 	if doc.unchanged {
-		set.keys = have.keys // an etag is only kept beside the set that came with it
+		set.keys, set.first = have.keys, have.first // an etag is only kept beside the set that came with it
 		return set, nil
 	}
-	if set.keys, err = ParseJWKS(doc.body, s.algs...); err != nil {
+	if err := s.read(set, doc.body); err != nil {
 		return nil, fmt.Errorf("get %s: %w", s.url, err)
 	}
 	s.etag = doc.etag

@@ -107,10 +107,8 @@ func split(raw string, maxBytes int) (header, body, signature string, err error)
 	if len(raw) > maxBytes {
 		return "", "", "", invalid("it is too long")
 	}
-	for i := range len(raw) {
-		if !isBase64URL(raw[i]) && raw[i] != '.' {
-			return "", "", "", invalid("it has a character outside base64url")
-		}
+	if !isCompact(raw) {
+		return "", "", "", invalid("it has a character outside base64url")
 	}
 	header, rest, _ := strings.Cut(raw, ".")
 	body, signature, _ = strings.Cut(rest, ".")
@@ -118,6 +116,16 @@ func split(raw string, maxBytes int) (header, body, signature string, err error)
 		return "", "", "", invalid("it has not three parts")
 	}
 	return header, body, signature, nil
+}
+
+// isCompact: base64url and dots, and nothing else.
+func isCompact(raw string) bool {
+	for i := range len(raw) {
+		if !isBase64URL(raw[i]) && raw[i] != '.' {
+			return false
+		}
+	}
+	return true
 }
 
 func isBase64URL(c byte) bool {

@@ -18,7 +18,7 @@
 //   - "I cannot tell" is not "no": ErrKeysUnavailable is a 503, ErrInvalid a 401.
 //
 // A Verifier starts nothing that must be stopped. The package imports the standard library, golang-jwt (for the
-// signatures) and go-jose (for JWK), and nothing else. It logs nothing: Config.OnRefused says why a request was refused.
+// signatures) and go-jose (for JWK and JWE), and nothing else. It logs nothing: Config.OnRefused says why a request was refused.
 package verifier
 
 import (
@@ -39,6 +39,12 @@ type Config struct {
 	Leeway            time.Duration // for exp and nbf; 0 to 60 s; default 0
 	Realm             string        // in challenges; default: the audience
 	InsecurePlaintext bool          // accept an http:// issuer or JWKSURL beyond loopback
+	// Decryption are the private keys of a service whose tokens the issuer encrypts; with them a token that is not
+	// encrypted is refused. Several, while one replaces the other: keep the old one until the last token that was
+	// encrypted to it has expired. None: tokens come signed alone, and an encrypted one is refused.
+	Decryption []DecryptionKey
+	// AcceptUnencrypted takes both kinds, for the time of a change from one to the other.
+	AcceptUnencrypted bool
 	// OnRefused hears of each request that Authenticate refuses, so of those that Require and ginverifier answer, on
 	// the request's own goroutine before the answer; nil: nobody does. The client is told little, err says exactly why
 	// and is safe to log: it never holds the token. r does, in its Authorization field: do not log its header.
@@ -48,6 +54,7 @@ type Config struct {
 // Verifier verifies access tokens (RFC 9068) for one audience. Safe for concurrent use.
 type Verifier struct {
 	keys    KeySource
+	opener  opener
 	expect  Expect
 	realm   string
 	refused func(*http.Request, error)
@@ -65,7 +72,11 @@ func New(issuer, audience string, c Config) (*Verifier, error) {
 	if err := checkIssuer(issuer, c.InsecurePlaintext); err != nil {
 		return nil, err
 	}
-	v := &Verifier{keys: c.Keys, expect: expect, realm: c.Realm, refused: c.OnRefused, now: time.Now}
+	open, err := newOpener(c.Decryption, c.AcceptUnencrypted)
+	if err != nil {
+		return nil, err
+	}
+	v := &Verifier{keys: c.Keys, opener: open, expect: expect, realm: c.Realm, refused: c.OnRefused, now: time.Now}
 	if v.realm == "" {
 		v.realm = audience
 	}
@@ -95,10 +106,17 @@ func New(issuer, audience string, c Config) (*Verifier, error) {
 //  8. iss, aud, exp, iat, nbf
 //  9. required claims: iat, sub, client_id, jti; scope and handles have their form
 //
+// With Config.Decryption the token is opened first (at most 16 KiB, strict header, the kid of one of the keys, A256GCM, no
+// compression), and what is checked like this is what was inside.
+//
 // The error is one of ErrInvalid (ErrExpired and ErrUnknownKey are special cases of it) and ErrKeysUnavailable.
 // Verify may wait for one fetch of the keys, bounded by ctx and 5 seconds.
 func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
-	t, err := verifySigned(ctx, v.keys, raw, v.expect, v.now())
+	signed, err := v.opener.open(raw)
+	if err != nil {
+		return nil, err
+	}
+	t, err := verifySigned(ctx, v.keys, signed, v.expect, v.now())
 	if err != nil {
 		return nil, err
 	}
