@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"store":    {},
 	"routes":   {},
 	"verifier": {},
+	"audit":    {},
 	// the verifier's adapters
 	"verifier/ginverifier": {"verifier"},
 	// the cores
