@@ -33,13 +33,15 @@ var arrows = map[string][]string{
 	"exchange":   {"revocation", "verifier", "store"},
 	// the rooms
 	"gateway": {"exchange", "routes"},
-	"issuer":  {"exchange", "revocation", "verifier", "issuer/clients", "issuer/trust"},
+	"issuer":  {"exchange", "revocation", "verifier", "issuer/clients", "issuer/keyring", "issuer/sealing", "issuer/trust"},
 	"admin":   {}, // rooms hand it their handlers
 	// the issuer's own
 	"issuer/clients": {},
+	"issuer/keyring": {"issuer/sealing", "verifier"},
+	"issuer/sealing": {},
 	"issuer/trust":   {"verifier"},
 	// the desk
-	"configs": {"gateway", "issuer", "issuer/clients", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
+	"configs": {"gateway", "issuer", "issuer/clients", "issuer/sealing", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
 	// the door
 	"cmd/coatcheck": {"*"},
 	// kits for tests
@@ -54,7 +56,7 @@ var arrows = map[string][]string{
 var homes = map[string][]string{
 	"github.com/gin-gonic/gin":           {"gateway", "verifier/ginverifier"},
 	"github.com/redis/go-redis":          {"store"},
-	"github.com/golang-jwt/jwt":          {"issuer", "verifier"},
+	"github.com/golang-jwt/jwt":          {"issuer", "issuer/keyring", "verifier"},
 	"github.com/go-jose/go-jose":         {"verifier"},
 	"github.com/maypok86/otter":          {"exchange", "gateway"},
 	"github.com/alexedwards/argon2id":    {"issuer/clients"},

@@ -11,6 +11,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/issuer"
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/sealing"
 )
 
 // burstOf is how many seconds' worth of revocations may come at once.
@@ -53,7 +54,7 @@ func (b *builder) issuer() *issuer.Config {
 	return config
 }
 
-func (b *builder) sealing() *issuer.SealingKeys {
+func (b *builder) sealing() *sealing.Keys {
 	k := b.file.Keys
 	b.keepKeys(b.stamp, placed{}, "tokens.stamp_keys") // the first: no fault can follow
 	keys, at := b.keysAt(k.EncryptionKey, k.EncryptionKeyFile, "encryption_key", "keys")
@@ -62,7 +63,7 @@ func (b *builder) sealing() *issuer.SealingKeys {
 	}
 	b.checkApart(keys, at)
 	b.keepKeys(keys, at, "keys.encryption_key")
-	sealing, err := issuer.NewSealingKeys(keys...)
+	sealing, err := sealing.New(keys...)
 	if err != nil {
 		b.doc.fault(at.node, "%s: %v", at.label, err)
 	}

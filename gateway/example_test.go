@@ -19,6 +19,7 @@ import (
 	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/coatcheck/coatcheck/issuer"
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/sealing"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/routes"
 	"github.com/coatcheck/coatcheck/store"
@@ -106,7 +107,7 @@ func startIssuer(ctx context.Context, c issuer.Config, records revocation.Shards
 	check(err)
 	go func() { check(revoker.Run(ctx)) }() // opens the store
 	c.Issuer, c.Revoker = authURL, revoker
-	c.Sealing, err = issuer.NewSealingKeys(key())
+	c.Sealing, err = sealing.New(key())
 	check(err)
 	hash, err := clients.HashSecret(secret)
 	check(err)

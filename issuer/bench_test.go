@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // Issuing (handler function, store in memory, generated secret) is to cost at most twice its signatures, which
@@ -42,16 +40,16 @@ func BenchmarkSignatures(b *testing.B) {
 	for _, row := range benchmarks() {
 		b.Run(row.name, func(b *testing.B) {
 			k := newKit(b)
-			r, err := k.keeper.signing()
+			r, err := k.keeper.Current()
 			if err != nil {
 				b.Fatal(err)
 			}
-			key := r.in(active)
+			key := r.Active()
 			text := strings.Repeat("x", 700)
 			b.ReportAllocs()
 			for b.Loop() {
 				for range row.audiences + 1 {
-					if _, err := jwt.SigningMethodES256.Sign(text, key.private()); err != nil {
+					if _, err := key.Sign(tokenType, []byte(text)); err != nil {
 						b.Fatal(err)
 					}
 				}
@@ -73,7 +71,7 @@ func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
 // BenchmarkMint is everything between decision and deposit.
 func BenchmarkMint(b *testing.B) {
 	k := newKit(b)
-	r, err := k.keeper.signing()
+	r, err := k.keeper.Current()
 	if err != nil {
 		b.Fatal(err)
 	}

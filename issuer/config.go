@@ -10,6 +10,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/sealing"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 )
@@ -25,7 +26,7 @@ type Config struct {
 	// key has always been published long before it signs.
 	RotateEvery time.Duration
 	// Sealing keys protect the key ring in the store. Required. The first seals, all open.
-	Sealing *SealingKeys
+	Sealing *sealing.Keys
 	// State holds the sealed key ring; all issuers of one system share it. Required.
 	State StateStore
 	// RingFile is where this issuer keeps its own sealed copy of the newest key ring, so that after a restart too it
@@ -86,7 +87,7 @@ type depositor interface {
 const (
 	algorithm = "ES256"
 
-	// leastRotation keeps RotateEvery well above publishFor: a ring that turned faster would never settle.
+	// leastRotation keeps RotateEvery well above the time for which a next key is published before it signs: a ring that turned faster would never settle.
 	leastRotation = time.Hour
 )
 

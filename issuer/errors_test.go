@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/keyring"
 )
 
 func TestT10_NothingIsKept(t *testing.T) {
@@ -154,8 +155,8 @@ func TestQuotaIsPerClient(t *testing.T) {
 func TestWithoutKeyRingThereIsNoToken(t *testing.T) {
 	t.Parallel()
 	k := buildKit(t, newKit(t).store)
-	if err := k.Ready(); !errors.Is(err, errNoRing) {
-		t.Errorf("Ready() = %v, want %v", err, errNoRing)
+	if err := k.Ready(); !errors.Is(err, keyring.ErrNoRing) {
+		t.Errorf("Ready() = %v, want %v", err, keyring.ErrNoRing)
 	}
 	for name, w := range map[string]*httptest.ResponseRecorder{
 		"token": k.post(t, shop(), nil), "JWKS": k.get(t, k.place.jwksPath(), nil),

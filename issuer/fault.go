@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/coatcheck/coatcheck/issuer/keyring"
 	"github.com/coatcheck/coatcheck/revocation"
 )
 
@@ -42,11 +43,11 @@ func storeAway(err error) *fault {
 
 // notEnded is the fault of a revocation that failed, by its error.
 func notEnded(err error) *fault {
-	var quiet *quietError
+	var quiet *keyring.QuietError
 	switch {
 	case errors.As(err, &quiet):
 		return &fault{
-			code: "key_not_withdrawn", cause: err, retry: quiet.wait,
+			code: "key_not_withdrawn", cause: err, retry: quiet.Wait,
 			detail: "No edge accepts the key any more, but it is still published, because the key ring was restored a moment ago. Ask again.",
 		}
 	case errors.Is(err, errNotWithdrawn):

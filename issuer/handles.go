@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/sealing"
 )
 
 // indexKey makes handles: the opaque names of client, family and subject that tokens and records carry in clear, so
@@ -16,12 +17,12 @@ import (
 // rings for a while, and each has to find by its name what the other has issued.
 type indexKey [32]byte
 
-// indexKeys are those of all sealing keys, that of the first first: it makes handles, and while sealing keys are being
-// replaced others may still be named by the rest.
-func (s *SealingKeys) indexKeys() []indexKey {
-	keys := make([]indexKey, len(s.keys))
-	for n, k := range s.keys {
-		keys[n] = indexKey(k.derive("coatcheck/v1/index", len(indexKey{})))
+// newIndexKeys are those of all sealing keys, that of the first first: it makes handles, and while sealing keys are
+// being replaced others may still be named by the rest.
+func newIndexKeys(s *sealing.Keys) []indexKey {
+	var keys []indexKey
+	for _, k := range s.Derive("coatcheck/v1/index", len(indexKey{})) {
+		keys = append(keys, indexKey(k))
 	}
 	return keys
 }

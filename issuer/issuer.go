@@ -14,9 +14,9 @@
 //   - A revocation speaks RFC 7009 to the letter, and a 200 means that no edge accepts the token any more. Whatever
 //     cannot be told or is not yet in force is a 503; a dead token, an unknown one and a forged one get the same answer
 //     after the same time (revoke.go).
-//   - Signing keys live in the store only sealed (seal.go), come into use only when every verifier can know them,
-//     and leave only when nothing that they signed is alive (rotation.go). A running issuer never takes an older key
-//     ring or another one than its own; a store that has lost the ring gets the same one back (agreement.go).
+//   - Signing keys live in the store only sealed, come into use only when every verifier can know them, and leave only
+//     when nothing that they signed is alive. A running issuer never takes an older key ring or another one than its
+//     own; a store that has lost the ring gets the same one back (package keyring).
 //   - No secret, reference or JWT is ever logged. What the log names are clients, audiences, scopes and the jti.
 //
 // While there is no key ring, or the store is away, the token endpoint answers 503 with Retry-After; the process
@@ -31,6 +31,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/coatcheck/coatcheck/issuer/keyring"
 	"github.com/coatcheck/coatcheck/verifier"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
@@ -42,7 +43,7 @@ type Issuer struct {
 	place     place
 	register  *register
 	clients   *authenticator
-	keeper    *keeper
+	keeper    *keyring.Keeper
 	depositor depositor
 	granters  map[string]granter
 	documents map[string]func() *document // by path
@@ -94,7 +95,7 @@ func New(c Config) (*Issuer, error) {
 		listing:     c.Listing,
 		measures:    newMeasures(c.RevokeRate, c.RevokeBurst),
 		caller:      c.Caller,
-		indexKeys:   c.Sealing.indexKeys(),
+		indexKeys:   newIndexKeys(c.Sealing),
 	}
 	i.granters = i.newGranters()
 	if i.register, err = newRegister(c, slices.Sorted(maps.Keys(i.granters))); err != nil {
@@ -106,9 +107,15 @@ func New(c Config) (*Issuer, error) {
 	i.documents = map[string]func() *document{
 		at.metadataPath(): func() *document { return about },
 		at.openidPath():   func() *document { return about },
-		at.jwksPath():     i.keeper.jwks,
+		at.jwksPath():     i.keySet,
 	}
 	return i, nil
+}
+
+func newKeeper(c Config, life time.Duration) *keyring.Keeper {
+	return keyring.New(keyring.Config{
+		State: c.State, Sealing: c.Sealing, File: c.RingFile, Life: life, RotateEvery: c.RotateEvery, Logger: c.Logger,
+	})
 }
 
 // withDefaults fills in what a zero value of a field means.
@@ -143,12 +150,12 @@ func (c Config) withDefaults() Config {
 // Run loads or creates the key ring, then follows and rotates it until ctx ends; then it returns nil. A store that
 // is away is waited for, with back-off. While there is no ring the token endpoint answers 503.
 func (i *Issuer) Run(ctx context.Context) error {
-	return i.keeper.run(ctx)
+	return i.keeper.Run(ctx)
 }
 
 // Ready says why the issuer cannot mint now; nil when it can.
 func (i *Issuer) Ready() error {
-	_, err := i.keeper.signing()
+	_, err := i.keeper.Current()
 	return err
 }
 

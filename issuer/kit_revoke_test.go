@@ -182,11 +182,11 @@ func (k *kit) signed(t testing.TB, typ string, claims map[string]any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := k.keeper.signing()
+	r, err := k.keeper.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
-	raw, err := r.in(active).sign(typ, payload)
+	raw, err := r.Active().Sign(typ, payload)
 	if err != nil {
 		t.Fatal(err)
 	}

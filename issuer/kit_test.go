@@ -15,6 +15,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/sealing"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/coatcheck/coatcheck/store/storetest"
@@ -61,7 +62,7 @@ func (b *syncBuffer) String() string {
 func newKit(t testing.TB, changes ...func(*Config)) *kit {
 	t.Helper()
 	k := buildKit(t, store.NewMemory(), changes...)
-	if err := k.keeper.look(t.Context()); err != nil {
+	if err := k.keeper.Look(t.Context()); err != nil {
 		t.Fatalf("load key ring: %v", err)
 	}
 	return k
@@ -153,13 +154,13 @@ func testConfig(t testing.TB) Config {
 	}
 }
 
-func sealingKeys(t testing.TB, firsts ...byte) *SealingKeys {
+func sealingKeys(t testing.TB, firsts ...byte) *sealing.Keys {
 	t.Helper()
 	var raw [][]byte
 	for _, b := range firsts {
 		raw = append(raw, bytes.Repeat([]byte{b}, 32))
 	}
-	k, err := NewSealingKeys(raw...)
+	k, err := sealing.New(raw...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // place is where the issuer URL puts everything. It comes from the configuration alone: no header of a request has
@@ -59,8 +60,11 @@ type metadata struct {
 	RevokeAuthMethods  []string `json:"revocation_endpoint_auth_methods_supported"`
 }
 
+// metadataAge is how long anybody may keep the metadata without asking.
+const metadataAge = 5 * time.Minute
+
 func newMetadata(p place, r *register) *document {
-	return newDocument("application/json", "public, max-age=300", metadata{
+	return newDocument("application/json", metadataAge, metadata{
 		Issuer:             p.issuer,
 		TokenEndpoint:      p.base + "/oauth2/token",
 		RevocationEndpoint: p.base + "/oauth2/revoke",

@@ -2,7 +2,6 @@ package issuer
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -10,7 +9,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/clients"
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/coatcheck/coatcheck/issuer/keyring"
 )
 
 // tokenType is the `typ` of an access token (RFC 9068 §2.1).
@@ -29,8 +28,8 @@ type grant struct {
 }
 
 // mint signs one JWT per audience, and the manifest that says which they are.
-func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
-	key := r.in(active)
+func (i *Issuer) mint(r *keyring.Ring, g grant) (exchange.Deposit, error) {
+	key := r.Active()
 	handles := g.basis.handles(i.indexKeys[0], g.client.ID, g.jti)
 	manifest := exchange.Manifest{
 		Issuer: i.place.issuer, JTI: g.jti, ClientID: g.client.ID, Handles: handles,
@@ -42,7 +41,7 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 		if err != nil {
 			return exchange.Deposit{}, err
 		}
-		text, err := key.sign(tokenType, claims)
+		text, err := key.Sign(tokenType, claims)
 		if err != nil {
 			return exchange.Deposit{}, err
 		}
@@ -59,12 +58,12 @@ func (i *Issuer) mint(r *ring, g grant) (exchange.Deposit, error) {
 	if err != nil {
 		return exchange.Deposit{}, fmt.Errorf("issuer: encode manifest: %w", err)
 	}
-	signed, err := key.sign(exchange.ManifestType, payload)
+	signed, err := key.Sign(exchange.ManifestType, payload)
 	if err != nil {
 		return exchange.Deposit{}, err
 	}
 	return exchange.Deposit{
-		Manifest: signed, Tokens: tokens, IssuedAt: g.issuedAt, ExpiresAt: g.expires, KeyID: key.id,
+		Manifest: signed, Tokens: tokens, IssuedAt: g.issuedAt, ExpiresAt: g.expires, KeyID: key.ID(),
 		Handles: handles, Since: g.since, MaxGrants: g.client.MaxGrants, MaxBytes: g.client.MaxBytes,
 	}, nil
 }
@@ -96,17 +95,4 @@ func (i *Issuer) claims(g grant, s share, h exchange.Handles) ([]byte, error) {
 	own = append(own[:len(own)-1], g.client.Extra...)
 	own = append(own, g.basis.claims...)
 	return append(own, '}'), nil
-}
-
-// sign makes a JWS of one class; typ keeps the classes apart (RFC 8725 §3.11). The header is the same for all of a
-// class, and neither typ nor a key id has a character that JSON would escape.
-func (k *signingKey) sign(typ string, payload []byte) (string, error) {
-	encode := base64.RawURLEncoding
-	header := `{"alg":"` + algorithm + `","kid":"` + k.id + `","typ":"` + typ + `"}`
-	text := encode.EncodeToString([]byte(header)) + "." + encode.EncodeToString(payload)
-	signature, err := jwt.SigningMethodES256.Sign(text, k.private())
-	if err != nil {
-		return "", fmt.Errorf("issuer: sign %s: %w", typ, err)
-	}
-	return text + "." + encode.EncodeToString(signature), nil
 }

@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/keyring"
 	"github.com/coatcheck/coatcheck/revocation"
 )
 
@@ -26,7 +27,7 @@ const unknownLife = 30 * 24 * time.Hour
 
 // names turns what operators say into what the revocation log says.
 type names struct {
-	ring    *ring         // nil: there is none, and what is named by a handle or a jti can be revoked all the same
+	ring    *keyring.Ring // nil: there is none, and what is named by a handle or a jti can be revoked all the same
 	index   []indexKey    // the first names what is issued now, the others what may have been before
 	longest time.Duration // life of any token that may be alive
 	listing Listing
@@ -34,7 +35,7 @@ type names struct {
 
 // names takes the ring as it is: a damaged one must not stop whoever has to revoke.
 func (i *Issuer) names() names {
-	r := i.keeper.kept.Load().ring
+	r := i.keeper.Held()
 	if r == nil {
 		return names{nil, i.indexKeys, max(i.longest(), unknownLife), i.listing}
 	}
@@ -43,8 +44,8 @@ func (i *Issuer) names() names {
 
 // longest is the life of the longest-lived token that any issuer may have signed, as far as is known here.
 func (i *Issuer) longest() time.Duration {
-	if r := i.keeper.kept.Load().ring; r != nil {
-		return max(r.life, i.register.longest)
+	if r := i.keeper.Held(); r != nil {
+		return max(r.Life(), i.register.longest)
 	}
 	return i.register.longest
 }
@@ -168,12 +169,12 @@ func (n names) wantKey(id string, force bool) *fault {
 	if n.ring == nil || force {
 		return nil
 	}
-	if _, there := n.ring.byID(id); there {
+	if n.ring.Has(id) {
 		return nil
 	}
 	var all []string
-	for _, k := range n.ring.keys {
-		all = append(all, fmt.Sprintf("%s (%s)", k.id, k.state))
+	for _, k := range n.ring.Keys() {
+		all = append(all, fmt.Sprintf("%s (%s)", k.ID(), k.State()))
 	}
 	return &fault{code: "unknown_key", detail: "The key ring has no such key; it has " + strings.Join(all, ", ") + ". To revoke one that has left the ring, add force."}
 }

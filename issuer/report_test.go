@@ -63,13 +63,13 @@ func TestAuditLine(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &got); err != nil {
 		t.Fatal(err)
 	}
-	r, err := k.keeper.signing()
+	r, err := k.keeper.Current()
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]any{
 		"time": got["time"], "level": "INFO", "msg": "token issued", "client": "shop", "outcome": "issued",
-		"jti": k.swap(t, a.AccessToken).JTI(), "key_id": r.in(active).id, "audiences": []any{"orders-api"},
+		"jti": k.swap(t, a.AccessToken).JTI(), "key_id": r.Active().ID(), "audiences": []any{"orders-api"},
 		"scope": "orders:read orders:write", "expires": got["expires"], "duration_ms": got["duration_ms"],
 		"address": "192.0.2.1",
 	}

@@ -115,7 +115,7 @@ var errNotWithdrawn = errors.New("issuer: signing key is revoked, and still in t
 func (i *Issuer) revokeKey(ctx context.Context, rs ...revocation.Revocation) (revocation.Receipt, error) {
 	var withdrawn error
 	var beside sync.WaitGroup
-	beside.Go(func() { withdrawn = i.keeper.withdraw(ctx, rs[0].Name) })
+	beside.Go(func() { withdrawn = i.keeper.Withdraw(ctx, rs[0].Name) })
 	receipt, err := i.revoker.Revoke(ctx, rs...)
 	beside.Wait()
 	if err == nil && withdrawn != nil {

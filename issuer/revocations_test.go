@@ -17,6 +17,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/sealing"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/google/go-cmp/cmp"
@@ -262,16 +263,16 @@ func TestMomentsAreRoundedUp(t *testing.T) {
 func TestBulkRevocationsAreKeptForTheLongestLife(t *testing.T) {
 	t.Parallel()
 	k := newKit(t)
-	for name, life := range map[string]time.Duration{"the configuration's": 10 * time.Minute, "the ring's": 3 * time.Hour} {
-		have := k.keeper.kept.Load()
-		ring := *have.ring
-		ring.life = life
-		k.keeper.kept.Store(&kept{ring: &ring, asked: have.asked})
+	for _, life := range []time.Duration{10 * time.Minute, 3 * time.Hour} {
+		longer := buildKit(t, k.store, func(c *Config) { c.TTL = life })
+		if err := errors.Join(longer.keeper.Look(t.Context()), k.keeper.Look(t.Context())); err != nil {
+			t.Fatal(err)
+		}
 		before := time.Now()
 		k.order(t, `{"client":"shop"}`)
 		got := k.ended.orders[len(k.ended.orders)-1].Until
 		if least := before.Add(life).Add(keepLonger - time.Second); got.Before(least) || got.After(least.Add(time.Minute)) {
-			t.Errorf("%s life: kept until %v, want %v or little more", name, got, least)
+			t.Errorf("another issuer's tokens live for %v: kept until %v, want %v or little more", life, got, least)
 		}
 	}
 }
@@ -369,11 +370,11 @@ func TestOperatorsRevokeWithoutAKeyRing(t *testing.T) {
 	k := newKit(t)
 	jti := k.jti(t, k.token(t, shop()).AccessToken)
 	g := k.inspect(t, jti)
-	if err := k.store.SwapState(t.Context(), ringName, 1, []byte("damaged")); err != nil {
+	if err := k.store.SwapState(t.Context(), "key-ring", 1, []byte("damaged")); err != nil {
 		t.Fatal(err)
 	}
 	bare := buildKit(t, k.store)
-	if err := bare.keeper.look(t.Context()); err == nil {
+	if err := bare.keeper.Look(t.Context()); err == nil {
 		t.Fatal("the ring is damaged, and was loaded")
 	}
 	gone := strings.Repeat("0", 32)
@@ -455,14 +456,14 @@ func TestNamesDoNotDependOnRingOrOrderOfKeys(t *testing.T) {
 	t.Parallel()
 	first, second := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	with := func(keys ...[]byte) *kit {
-		sealing, err := NewSealingKeys(keys...)
+		rows, err := sealing.New(keys...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return newKit(t, func(c *Config) { c.Sealing = sealing })
+		return newKit(t, func(c *Config) { c.Sealing = rows })
 	}
 	one, other := with(first), with(first) // each has a store, and so a ring, of its own
-	if one.keeper.kept.Load().ring.beginning() == other.keeper.kept.Load().ring.beginning() {
+	if one.activeKey(t) == other.activeKey(t) {
 		t.Fatal("both have one ring: this would show nothing")
 	}
 	for _, kind := range []string{"client", "subject"} {

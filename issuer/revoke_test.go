@@ -283,11 +283,14 @@ func TestR7_ALookThatCannotTellIsNever200(t *testing.T) {
 // The keys that would tell whether a JWT is ours are not confirmed: nobody knows.
 func TestR7_KeysThatCannotTellAreNever200(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
-	raw := newKit(t).signed(t, tokenType, claimsOf("shop"))
-	have := k.keeper.kept.Load()
-	k.keeper.kept.Store(&kept{ring: have.ring, asked: have.asked.Add(-2 * ringLease), err: store.ErrUnavailable})
-	wantRefusal(t, "JWT by an unknown key", k.postRevoke(t, revocationOf(raw), nil), 503, "temporarily_unavailable")
+	synctest.Test(t, func(t *testing.T) {
+		f := &faulty{StateStore: store.NewMemory()}
+		k := newKit(t, func(c *Config) { c.State = f })
+		f.away(true)
+		time.Sleep(2 * time.Minute)
+		raw := newKit(t).signed(t, tokenType, claimsOf("shop"))
+		wantRefusal(t, "JWT by an unknown key", k.postRevoke(t, revocationOf(raw), nil), 503, "temporarily_unavailable")
+	})
 }
 
 // R8: a JWT that by its own words is none of ours cannot be revoked here, and its holder must not think that it was.

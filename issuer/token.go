@@ -10,6 +10,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/keyring"
 )
 
 // issueTimeout bounds a request from its first byte of work to its answer.
@@ -96,7 +97,7 @@ func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenReque
 	if no != nil {
 		return tokenAnswer{}, no
 	}
-	r, err := i.keeper.signing()
+	r, err := i.keeper.Current()
 	if err != nil {
 		return tokenAnswer{}, unavailableNow("signing keys are not available", err)
 	}
@@ -104,7 +105,7 @@ func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenReque
 	now := time.Now()
 	g := grant{client: c, basis: b, shares: shares, jti: reference.JTI(), issuedAt: now.Truncate(time.Second), since: since}
 	g.expires = b.expires(g.issuedAt, c.TTL)
-	e.grant, e.keyID = &g, r.in(active).id
+	e.grant, e.keyID = &g, r.Active().ID()
 	if no := i.deposit(ctx, r, reference, g); no != nil {
 		return tokenAnswer{}, no
 	}
@@ -125,7 +126,7 @@ func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*cl
 }
 
 // deposit mints and stores; its refusals are the service's, not the client's doing.
-func (i *Issuer) deposit(ctx context.Context, r *ring, reference exchange.Reference, g grant) *refusal {
+func (i *Issuer) deposit(ctx context.Context, r *keyring.Ring, reference exchange.Reference, g grant) *refusal {
 	d, err := i.mint(r, g)
 	if err == nil {
 		err = i.depositor.Deposit(ctx, reference, d)
@@ -138,7 +139,7 @@ func (i *Issuer) deposit(ctx context.Context, r *ring, reference exchange.Refere
 		return &refusal{outcome: quotaReached, why: "this client has as many live tokens as it may have", retry: max(time.Second, g.client.TTL/32)}
 	case errors.Is(err, exchange.ErrRevoked):
 		// It may be the signing key that was revoked, and this process the last to hear of it.
-		i.keeper.lookSoon()
+		i.keeper.LookSoon()
 		return unavailableNow("something was revoked while this token was made: try again", err)
 	case errors.Is(err, exchange.ErrUnavailable):
 		return unavailableNow("the store is not available", err)

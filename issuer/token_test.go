@@ -173,11 +173,11 @@ func TestA1_AccessTokenIsRFC9068(t *testing.T) {
 	for audience, scope := range map[string]string{"orders-api": "orders:read orders:write", "billing-api": "invoices:read"} {
 		raw := k.jwt(t, a.AccessToken, audience)
 		header, payload := decoded(t, raw)
-		r, err := k.keeper.signing()
+		r, err := k.keeper.Current()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(map[string]any{"typ": "at+jwt", "alg": "ES256", "kid": r.in(active).id}, header); diff != "" {
+		if diff := cmp.Diff(map[string]any{"typ": "at+jwt", "alg": "ES256", "kid": r.Active().ID()}, header); diff != "" {
 			t.Errorf("%s: header (-want +got):\n%s", audience, diff)
 		}
 		want := map[string]any{

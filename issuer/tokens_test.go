@@ -80,7 +80,7 @@ func TestTokensAreListedByEachName(t *testing.T) {
 func TestListsGoOnWhereTheyEnded(t *testing.T) {
 	t.Parallel()
 	k := buildKit(t, store.NewShardedMemory(4))
-	if err := k.keeper.look(t.Context()); err != nil {
+	if err := k.keeper.Look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{}
@@ -145,7 +145,7 @@ func TestForgottenClientsHaveHandles(t *testing.T) {
 	k := newKit(t)
 	token := k.token(t, shop()).AccessToken
 	later := buildKit(t, k.store, func(c *Config) { delete(c.Clients, "shop") })
-	if err := later.keeper.look(t.Context()); err != nil {
+	if err := later.keeper.Look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if g := later.inspect(t, k.jti(t, token)); g.Client != "" || g.ClientHandle == "" {

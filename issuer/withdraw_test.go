@@ -2,8 +2,6 @@ package issuer
 
 import (
 	"context"
-	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,45 +12,6 @@ import (
 	"github.com/coatcheck/coatcheck/store"
 	"github.com/google/go-cmp/cmp"
 )
-
-func TestRingWithoutAKey(t *testing.T) {
-	t.Parallel()
-	const life = 10 * time.Minute
-	r, _ := newRing(testNow, life).turned(testNow.Add(time.Hour), life, time.Hour)
-	now := testNow.Add(time.Hour + time.Minute)
-	for _, row := range []struct {
-		gone keyState
-		want []string
-	}{
-		{active, []string{"A retired", "C active", "D next"}},
-		{next, []string{"A retired", "B active", "D next"}},
-		{retired, []string{"B active", "C next"}},
-	} {
-		names := map[string]string{}
-		r.outline(names)
-		id := r.in(active).id
-		if row.gone != active {
-			id = r.keys[slices.IndexFunc(r.keys, func(k signingKey) bool { return k.state == row.gone })].id
-		}
-		got, changed := r.without(id, now)
-		if diff := cmp.Diff(row.want, got.outline(names)); diff != "" || !changed {
-			t.Errorf("without the %s key (-want +got):\n%s", row.gone, diff)
-		}
-		if got.generation != r.generation+1 || got.beginning() != r.beginning() || got.life != r.life {
-			t.Errorf("without the %s key: generation %d after %d, or another index key or life", row.gone, got.generation, r.generation)
-		}
-		if strings.Contains(string(got.set.body), id) {
-			t.Errorf("without the %s key: it is still published", row.gone)
-		}
-		if again, changed := got.without(id, now); changed || again != got {
-			t.Errorf("without the %s key twice: changed %v", row.gone, changed)
-		}
-	}
-	quiet := r.written(now)
-	if _, changed := quiet.without(r.in(active).id, now.Add(ringLease-2*time.Second)); changed {
-		t.Error("a ring that was written back changes within its quiet time")
-	}
-}
 
 // K3: when the answer is there, no issuer signs with the key or publishes it, or is refused where it would; what it had
 // signed is gone.
@@ -74,10 +33,10 @@ func TestK3_RevokedKeyLeavesEveryIssuer(t *testing.T) {
 		if one.lives(t, token) {
 			t.Error("what the key signed is alive")
 		}
-		if one.activeKey(t) == key || strings.Contains(string(one.keeper.jwks().body), key) {
+		if one.activeKey(t) == key || strings.Contains(string(one.keeper.KeySet()), key) {
 			t.Error("the issuer that was asked signs with the key, or publishes it")
 		}
-		if err := verifyWith(t, one.keeper.jwks(), raw); err == nil {
+		if err := verifyWith(t, one.keeper.KeySet(), raw); err == nil {
 			t.Error("a JWT by the key holds under the new key set")
 		}
 		one.token(t, shop())
@@ -88,84 +47,11 @@ func TestK3_RevokedKeyLeavesEveryIssuer(t *testing.T) {
 		}
 		wantRefusal(t, "a deposit under the revoked key", two.post(t, shop(), nil), 503, "temporarily_unavailable")
 		synctest.Wait()
-		if two.activeKey(t) != one.activeKey(t) || strings.Contains(string(two.keeper.jwks().body), key) {
+		if two.activeKey(t) != one.activeKey(t) || strings.Contains(string(two.keeper.KeySet()), key) {
 			t.Error("after a refused deposit the other issuer still has the key")
 		}
 		two.token(t, shop())
 	})
-}
-
-// Without a refused deposit the others follow at their next look.
-func TestWithdrawnKeyIsFollowed(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := store.NewMemory()
-		one, two := buildKit(t, s), buildKit(t, s)
-		one.start(t)
-		two.start(t)
-		time.Sleep(2 * time.Second)
-		key := one.activeKey(t)
-		if err := one.keeper.withdraw(t.Context(), key); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(followEvery * 5 / 4)
-		if two.activeKey(t) == key || two.activeKey(t) != one.activeKey(t) {
-			t.Errorf("a look later the other issuer signs with %s, this one with %s", two.activeKey(t), one.activeKey(t))
-		}
-	})
-}
-
-// Refused deposits do not make an issuer hammer the store.
-func TestLookSoonIsBounded(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := &faulty{StateStore: store.NewMemory()}
-		k := buildKit(t, store.NewMemory(), func(c *Config) { c.State = f })
-		k.start(t)
-		time.Sleep(time.Second)
-		f.mu.Lock()
-		f.asked = 0
-		f.mu.Unlock()
-		for range 1000 {
-			k.keeper.lookSoon()
-			time.Sleep(time.Millisecond)
-		}
-		synctest.Wait()
-		if f.asked < 5 || f.asked > 11 {
-			t.Errorf("asked %d times within a second, want about every %v", f.asked, retryAfter)
-		}
-	})
-}
-
-// conflicts is a store in which another issuer is always a little faster.
-type conflicts struct {
-	StateStore
-	left int
-}
-
-func (c *conflicts) SwapState(ctx context.Context, name string, old uint64, blob []byte) error {
-	if c.left > 0 {
-		c.left--
-		return store.ErrConflict
-	}
-	return c.StateStore.SwapState(ctx, name, old, blob)
-}
-
-func TestWithdrawAsksAgain(t *testing.T) {
-	t.Parallel()
-	for _, row := range []struct {
-		conflicts int
-		works     bool
-	}{{0, true}, {withdrawTries - 1, true}, {withdrawTries, false}} {
-		c := &conflicts{StateStore: store.NewMemory()}
-		k := newKit(t, func(config *Config) { config.State = c })
-		key := k.activeKey(t)
-		c.left = row.conflicts
-		err := k.keeper.withdraw(t.Context(), key)
-		if (err == nil) != row.works || errors.Is(err, store.ErrConflict) == row.works || (k.activeKey(t) == key) == row.works {
-			t.Errorf("%d conflicts: %v, works %v", row.conflicts, err, row.works)
-		}
-	}
 }
 
 // The log is what keeps the key's tokens out; a ring that cannot be changed must not keep it from that, and must not be
@@ -175,27 +61,27 @@ func TestKeyThatCannotBeWithdrawnIsRevokedAndSaid(t *testing.T) {
 	f := &faulty{StateStore: store.NewMemory()}
 	k := newKit(t, func(c *Config) { c.State = f })
 	key, token := k.activeKey(t), k.token(t, shop()).AccessToken
-	f.set(true, nil)
+	f.away(true)
 	w := k.operate(t, "POST", "/v1/revocations", `{"key":"`+key+`"}`)
 	wantFault(t, "state away", w, 503, "key_not_withdrawn")
 	if k.lives(t, token) || w.Header().Get("Retry-After") == "" {
 		t.Error("what the key signed is alive, or there is no Retry-After")
 	}
 	wantRefusal(t, "a deposit under the key", k.post(t, shop(), nil), 503, "temporarily_unavailable")
-	f.set(false, nil)
+	f.away(false)
 	k.order(t, `{"key":"`+key+`"}`)
 	k.token(t, shop())
 
 	// A ring that was written back a moment ago waits.
 	lost := k.activeKey(t)
 	f.lose()
-	if err := k.keeper.look(t.Context()); err != nil {
+	if err := k.keeper.Look(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	w = k.operate(t, "POST", "/v1/revocations", `{"key":"`+lost+`"}`)
 	wantFault(t, "quiet ring", w, 503, "key_not_withdrawn")
 	if retry := w.Header().Get("Retry-After"); retry < "55" || retry > "60" {
-		t.Errorf("quiet ring: Retry-After %q, want the rest of %v", retry, ringLease)
+		t.Errorf("quiet ring: Retry-After %q, want the rest of a minute", retry)
 	}
 }
 

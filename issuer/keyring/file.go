@@ -1,4 +1,4 @@
-package issuer
+package keyring
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/coatcheck/coatcheck/issuer/sealing"
 )
 
 // ringFile is where an issuer keeps its own copy of the newest ring that it has used, so that it knows after a
@@ -17,7 +19,7 @@ import (
 // the other.
 type ringFile struct {
 	path    string
-	sealing *SealingKeys
+	sealing *sealing.Keys
 }
 
 const (
@@ -26,7 +28,7 @@ const (
 )
 
 // load reads the copy; nil where there is none yet. A file that does not open is an error, never a new beginning.
-func (f ringFile) load() (*ring, error) {
+func (f ringFile) load() (*Ring, error) {
 	if f.path == "" {
 		return nil, nil
 	}
@@ -35,23 +37,23 @@ func (f ringFile) load() (*ring, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("issuer: ring file: %w", err)
+		return nil, fmt.Errorf("keyring: ring file: %w", err)
 	}
 	defer func() { _ = file.Close() }() // nothing was written
 	blob, err := io.ReadAll(io.LimitReader(file, maxRingFile))
 	if err != nil {
-		return nil, fmt.Errorf("issuer: ring file: %w", err)
+		return nil, fmt.Errorf("keyring: ring file: %w", err)
 	}
 	r, err := openRing(f.sealing, fileVersion, blob)
 	if err != nil {
-		return nil, fmt.Errorf("issuer: ring file %s: %w; if its encryption key is really gone, delete the file", f.path, err)
+		return nil, fmt.Errorf("keyring: ring file %s: %w; if its encryption key is really gone, delete the file", f.path, err)
 	}
 	return r, nil
 }
 
 // save replaces the copy. When it returns, the copy survives a crash: written aside, synced, renamed, and the folder
 // synced, in this order.
-func (f ringFile) save(r *ring) error {
+func (f ringFile) save(r *Ring) error {
 	if f.path == "" {
 		return nil
 	}
@@ -60,7 +62,7 @@ func (f ringFile) save(r *ring) error {
 		err = replaceFile(f.path, blob)
 	}
 	if err != nil {
-		return fmt.Errorf("issuer: ring file: %w; the ring is not used before it is kept", err)
+		return fmt.Errorf("keyring: ring file: %w; the ring is not used before it is kept", err)
 	}
 	return nil
 }

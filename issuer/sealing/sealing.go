@@ -1,4 +1,6 @@
-package issuer
+// Package sealing closes what the store keeps but may not read or change: under the key-encryption keys, which the
+// issuers alone have.
+package sealing
 
 import (
 	"crypto/aes"
@@ -31,12 +33,12 @@ const (
 )
 
 var (
-	errForeignKey = errors.New("issuer: sealed under another encryption key")
-	errBroken     = errors.New("issuer: sealed state does not open")
+	ErrForeignKey = errors.New("sealing: sealed under another encryption key")
+	ErrBroken     = errors.New("sealing: sealed state does not open")
 )
 
-// SealingKeys are the key-encryption keys: the first seals, all open. They cannot be printed, logged or marshalled.
-type SealingKeys struct {
+// Keys are the key-encryption keys: the first seals, all open. They cannot be printed, logged or marshalled.
+type Keys struct {
 	keys []sealingKey
 }
 
@@ -45,21 +47,21 @@ type sealingKey struct {
 	secret hidden[[sealKeySize]byte]
 }
 
-// NewSealingKeys takes keys of 32 bytes each. To replace one, put the new key first and keep the old one behind it
+// New takes keys of 32 bytes each. To replace one, put the new key first and keep the old one behind it
 // until everything has been sealed anew.
-func NewSealingKeys(keys ...[]byte) (*SealingKeys, error) {
+func New(keys ...[]byte) (*Keys, error) {
 	if len(keys) == 0 {
-		return nil, errors.New("issuer: no encryption key: make one with `openssl rand -base64 32`")
+		return nil, errors.New("sealing: no encryption key: make one with `openssl rand -base64 32`")
 	}
-	s := &SealingKeys{}
+	s := &Keys{}
 	for n, raw := range keys {
 		if len(raw) != sealKeySize {
-			return nil, fmt.Errorf("issuer: encryption key %d has %d bytes, not 32: make one with `openssl rand -base64 32`", n+1, len(raw))
+			return nil, fmt.Errorf("sealing: encryption key %d has %d bytes, not 32: make one with `openssl rand -base64 32`", n+1, len(raw))
 		}
 		k := sealingKey{secret: hide([sealKeySize]byte(raw))}
 		k.id = [sealIDSize]byte(k.derive("coatcheck/v1/encryption-key-id", sealIDSize))
 		if _, twice := s.byID(k.id); twice {
-			return nil, fmt.Errorf("issuer: encryption key %d repeats an earlier one: delete the line", n+1)
+			return nil, fmt.Errorf("sealing: encryption key %d repeats an earlier one: delete the line", n+1)
 		}
 		s.keys = append(s.keys, k)
 	}
@@ -67,7 +69,7 @@ func NewSealingKeys(keys ...[]byte) (*SealingKeys, error) {
 }
 
 // KeyIDs are log-safe ids of the loaded keys, the sealing one first.
-func (s *SealingKeys) KeyIDs() []string {
+func (s *Keys) KeyIDs() []string {
 	ids := make([]string, len(s.keys))
 	for n, k := range s.keys {
 		ids[n] = hex.EncodeToString(k.id[:])
@@ -75,7 +77,7 @@ func (s *SealingKeys) KeyIDs() []string {
 	return ids
 }
 
-func (s *SealingKeys) byID(id [sealIDSize]byte) (sealingKey, bool) {
+func (s *Keys) byID(id [sealIDSize]byte) (sealingKey, bool) {
 	for _, k := range s.keys {
 		if k.id == id {
 			return k, true
@@ -84,8 +86,8 @@ func (s *SealingKeys) byID(id [sealIDSize]byte) (sealingKey, bool) {
 	return sealingKey{}, false
 }
 
-// seal closes plain for one name and one version of it.
-func (s *SealingKeys) seal(name string, version uint64, plain []byte) []byte {
+// Seal closes plain for one name and one version of it.
+func (s *Keys) Seal(name string, version uint64, plain []byte) []byte {
 	k := s.keys[0]
 	blob := make([]byte, sealHeader, sealHeader+len(plain)+16)
 	blob[0] = sealVersion
@@ -95,20 +97,20 @@ func (s *SealingKeys) seal(name string, version uint64, plain []byte) []byte {
 	return k.aead(name).Seal(blob, nonce, plain, sealContext(name, version))
 }
 
-// open is the reverse. errForeignKey names the mend; errBroken means that somebody changed what is stored.
-func (s *SealingKeys) open(name string, version uint64, blob []byte) ([]byte, error) {
+// Open is the reverse. ErrForeignKey names the mend; ErrBroken means that somebody changed what is stored.
+func (s *Keys) Open(name string, version uint64, blob []byte) ([]byte, error) {
 	if len(blob) < sealHeader || blob[0] != sealVersion {
-		return nil, fmt.Errorf("%w: it has not the form that this program writes", errBroken)
+		return nil, fmt.Errorf("%w: it has not the form that this program writes", ErrBroken)
 	}
 	id := [sealIDSize]byte(blob[1:])
 	k, ok := s.byID(id)
 	if !ok {
 		return nil, fmt.Errorf("%w: %x; loaded are %s: add the key that sealed it as a further line of the encryption key file",
-			errForeignKey, id, strings.Join(s.KeyIDs(), ", "))
+			ErrForeignKey, id, strings.Join(s.KeyIDs(), ", "))
 	}
 	plain, err := k.aead(name).Open(nil, blob[1+sealIDSize:sealHeader], blob[sealHeader:], sealContext(name, version))
 	if err != nil {
-		return nil, fmt.Errorf("%w: it was changed, moved or put back by somebody who has not the key", errBroken)
+		return nil, fmt.Errorf("%w: it was changed, moved or put back by somebody who has not the key", ErrBroken)
 	}
 	return plain, nil
 }
@@ -117,13 +119,23 @@ func (s *SealingKeys) open(name string, version uint64, blob []byte) ([]byte, er
 func (k sealingKey) aead(name string) cipher.AEAD {
 	block, err := aes.NewCipher(k.derive("coatcheck/v1/state/"+name, sealKeySize))
 	if err != nil {
-		panic("issuer: AES refuses a key of 32 bytes: " + err.Error())
+		panic("sealing: AES refuses a key of 32 bytes: " + err.Error())
 	}
 	aead, err := cipher.NewGCM(block)
 	if err != nil {
-		panic("issuer: no GCM: " + err.Error())
+		panic("sealing: no GCM: " + err.Error())
 	}
 	return aead
+}
+
+// Derive makes from each key, in their order, another one for one purpose; label says which, and no other purpose may
+// have the same.
+func (s *Keys) Derive(label string, size int) [][]byte {
+	out := make([][]byte, len(s.keys))
+	for n, k := range s.keys {
+		out[n] = k.derive(label, size)
+	}
+	return out
 }
 
 // derive is HKDF-SHA256 without salt (RFC 5869): the keys are uniformly random already.
@@ -131,7 +143,7 @@ func (k sealingKey) derive(purpose string, size int) []byte {
 	secret := k.secret()
 	out, err := hkdf.Key(sha256.New, secret[:], nil, purpose, size)
 	if err != nil {
-		panic("issuer: HKDF: " + err.Error())
+		panic("sealing: HKDF: " + err.Error())
 	}
 	return out
 }
@@ -143,12 +155,18 @@ func sealContext(name string, version uint64) []byte {
 }
 
 // Format prints a placeholder for every verb.
-func (s SealingKeys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[sealing keys]") }
+func (s Keys) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[sealing keys]") }
 
 // LogValue keeps the keys out of logs.
-func (s SealingKeys) LogValue() slog.Value { return slog.StringValue("[sealing keys]") }
+func (s Keys) LogValue() slog.Value { return slog.StringValue("[sealing keys]") }
 
 // MarshalText refuses: keys go nowhere.
-func (s SealingKeys) MarshalText() ([]byte, error) {
-	return nil, errors.New("issuer: sealing keys cannot be marshalled")
+func (s Keys) MarshalText() ([]byte, error) {
+	return nil, errors.New("sealing: sealing keys cannot be marshalled")
 }
+
+// hidden holds what must not be seen. It is a function: fmt prints its address, encoding/json refuses it, == does not
+// compile, and the only way out is to call it.
+type hidden[T any] func() T
+
+func hide[T any](v T) hidden[T] { return func() T { return v } }

@@ -1,4 +1,4 @@
-package issuer
+package keyring
 
 import "time"
 
@@ -29,14 +29,14 @@ const (
 // A ring that was written back waits with all of it until it is not quiet any more.
 //
 // That next is always there makes an unplanned rotation as safe as a planned one: its successor is known everywhere.
-func (r *ring) turned(now time.Time, life, rotateEvery time.Duration) (*ring, bool) {
+func (r *Ring) turned(now time.Time, life, rotateEvery time.Duration) (*Ring, bool) {
 	if now.Before(r.quiet) {
 		return r, false
 	}
-	t := ring{generation: r.generation + 1, beginning: r.beginning, life: max(r.life, life)}
+	t := Ring{generation: r.generation + 1, beginning: r.beginning, life: max(r.life, life)}
 	rotate := r.due(now, rotateEvery)
 	changed := rotate || t.life != r.life
-	var keys []signingKey
+	var keys []Key
 	for _, k := range r.keys {
 		switch {
 		case k.state == retired && !now.Before(k.until):
@@ -54,13 +54,13 @@ func (r *ring) turned(now time.Time, life, rotateEvery time.Duration) (*ring, bo
 		return r, false
 	}
 	if rotate {
-		keys = append(keys, newSigningKey(next, now))
+		keys = append(keys, newKey(next, now))
 	}
 	return t.with(keys...), true
 }
 
 // due: the active key has worked its time, and its successor has been published for long enough.
-func (r *ring) due(now time.Time, rotateEvery time.Duration) bool {
+func (r *Ring) due(now time.Time, rotateEvery time.Duration) bool {
 	return rotateEvery > 0 &&
 		!now.Before(r.in(active).since.Add(rotateEvery)) &&
 		!now.Before(r.in(next).since.Add(publishFor))

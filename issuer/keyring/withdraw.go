@@ -1,4 +1,4 @@
-package issuer
+package keyring
 
 import (
 	"context"
@@ -11,13 +11,13 @@ import (
 // withdrawTries is how often a withdrawal asks again when another issuer has changed the ring at the same moment.
 const withdrawTries = 3
 
-// withdraw takes a key out of the ring: when it returns nil, this process neither signs with the key nor publishes it,
+// Withdraw takes a key out of the ring: when it returns nil, this process neither signs with the key nor publishes it,
 // and a ring without it is in the store and in this issuer's ring file. A key that is in no ring is withdrawn already.
 //
-// Other issuers read that ring within followEvery, and meanwhile the revocation log refuses what they sign: the two go
-// together in Issuer.revokeKey.
-func (k *keeper) withdraw(ctx context.Context, id string) error {
-	without := change{func(r *ring) (*ring, bool) { return r.without(id, time.Now()) }, slog.LevelWarn, "signing key withdrawn"}
+// Other issuers read that ring within followEvery, and meanwhile the revocation log has to refuse what they sign:
+// whoever withdraws a key revokes it as well.
+func (k *Keeper) Withdraw(ctx context.Context, id string) error {
+	without := change{func(r *Ring) (*Ring, bool) { return r.without(id, time.Now()) }, slog.LevelWarn, "signing key withdrawn"}
 	var err error
 	for range withdrawTries {
 		if err = k.lookAnd(ctx, without); err != nil {
@@ -28,32 +28,32 @@ func (k *keeper) withdraw(ctx context.Context, id string) error {
 			return nil
 		}
 		if wait := time.Until(r.quiet); wait > 0 {
-			return &quietError{wait}
+			return &QuietError{wait}
 		}
 		err = errors.New("the ring still has it")
 	}
-	return fmt.Errorf("issuer: withdraw signing key %s: %w", id, err)
+	return fmt.Errorf("keyring: withdraw signing key %s: %w", id, err)
 }
 
-// quietError: the ring was written back after the store had lost it, and must not change before others had the time to
+// QuietError: the ring was written back after the store had lost it, and must not change before others had the time to
 // write a later one over it (agreement.go).
-type quietError struct{ wait time.Duration }
+type QuietError struct{ Wait time.Duration }
 
-func (e *quietError) Error() string {
-	return fmt.Sprintf("issuer: the key ring was written back after the store had lost it, and may change in %v", e.wait.Round(time.Second))
+func (e *QuietError) Error() string {
+	return fmt.Sprintf("keyring: the key ring was written back after the store had lost it, and may change in %v", e.Wait.Round(time.Second))
 }
 
 // without is the ring after one of its keys was found to be in wrong hands; false if it has not that key, or may not
 // change now. Like turned it decides and does nothing else. What the key was for goes to the next in line at once, also
 // if that has not been published for publishFor: a verifier that does not know it asks again, one that went on
 // believing the withdrawn key would be the worse trouble.
-func (r *ring) without(id string, now time.Time) (*ring, bool) {
+func (r *Ring) without(id string, now time.Time) (*Ring, bool) {
 	gone, there := r.byID(id)
 	if !there || now.Before(r.quiet) {
 		return r, false
 	}
-	t := ring{generation: r.generation + 1, beginning: r.beginning, life: r.life}
-	var keys []signingKey
+	t := Ring{generation: r.generation + 1, beginning: r.beginning, life: r.life}
+	var keys []Key
 	for _, k := range r.keys {
 		if k.id == id {
 			continue
@@ -64,7 +64,7 @@ func (r *ring) without(id string, now time.Time) (*ring, bool) {
 		keys = append(keys, k)
 	}
 	if gone.state != retired {
-		keys = append(keys, newSigningKey(next, now))
+		keys = append(keys, newKey(next, now))
 	}
 	return t.with(keys...), true
 }

@@ -1,6 +1,12 @@
-package issuer
+package keyring
 
 import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -8,7 +14,7 @@ import (
 )
 
 // outline is what a ring looks like from outside: which key is in which state.
-func (r *ring) outline(names map[string]string) []string {
+func (r *Ring) outline(names map[string]string) []string {
 	var all []string
 	for _, k := range r.keys {
 		if names[k.id] == "" {
@@ -107,7 +113,7 @@ func TestRingSurvivesTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.generation != r.generation || got.beginning() != r.beginning() || got.life != r.life || !got.quiet.Equal(r.quiet) ||
-		got.set.tag != r.set.tag || len(got.keys) != 3 {
+		string(got.set) != string(r.set) || len(got.keys) != 3 {
 		t.Errorf("generation, index, life, quiet, key set or number of keys differ after opening")
 	}
 	if !got.sameBeginning(r) || !got.sameKeys(r) {
@@ -134,8 +140,40 @@ func TestOpenRingRefuses(t *testing.T) {
 		"no keys":         `{"format":1,"generation":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[]}`,
 		"broken key":      `{"format":1,"generation":1,"index_key":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=","keys":[{"state":"active","pkcs8":"AAAA"}]}`,
 	} {
-		if _, err := openRing(keys, 1, keys.seal(ringName, 1, []byte(plain))); err == nil {
+		if _, err := openRing(keys, 1, keys.Seal(ringName, 1, []byte(plain))); err == nil {
 			t.Errorf("%s: opened", name)
 		}
 	}
 }
+
+// Nothing shows a key, by whatever verb or encoder it is printed, from however deep inside.
+func TestKeysCannotBePrinted(t *testing.T) {
+	t.Parallel()
+	r := newRing(testNow, 0)
+	raw, err := r.in(active).private().Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	index := r.beginning()
+	private := new(big.Int).SetBytes(raw)
+	var log strings.Builder
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	for _, v := range []any{*r, r.keys, r.in(active), *r.in(active)} {
+		shown := fmt.Sprintf("%v %+v %#v %s %q %x %d", v, v, v, v, v, v, v)
+		if text, err := json.Marshal(v); err == nil {
+			shown += string(text)
+		}
+		logger.LogAttrs(t.Context(), slog.LevelInfo, "x", slog.Any("v", v))
+		for _, s := range []string{
+			private.String(), private.Text(16), decimals(raw[:6]), fmt.Sprint(uint64(private.Bits()[1])),
+			decimals(index[:6]), hex.EncodeToString(index[:6]),
+		} {
+			if strings.Contains(shown+log.String(), s) {
+				t.Errorf("%T shows %q", v, s)
+			}
+		}
+	}
+}
+
+// decimals is how fmt shows bytes within a longer list.
+func decimals(b []byte) string { return strings.Trim(fmt.Sprint(b), "[]") }

@@ -1,12 +1,10 @@
-package issuer
+package keyring
 
 import (
-	"bytes"
 	"crypto/ecdsa"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"net/http"
 	"time"
 )
 
@@ -21,11 +19,11 @@ type publicKey struct {
 	Y         string `json:"y"`
 }
 
-// keySetAge is how long anybody may keep the set without asking: short beside publishFor.
-const keySetAge = "public, max-age=60"
+// SetAge is how long anybody may keep the set without asking: short beside publishFor.
+const SetAge = time.Minute
 
 // newKeySet is the JWKS of a ring: next and retired keys are in it as well as the active one.
-func newKeySet(keys []signingKey) *document {
+func newKeySet(keys []Key) []byte {
 	set := struct {
 		Keys []publicKey `json:"keys"`
 	}{}
@@ -33,7 +31,11 @@ func newKeySet(keys []signingKey) *document {
 		x, y := coordinates(k.public())
 		set.Keys = append(set.Keys, publicKey{"EC", "sig", algorithm, k.id, "P-256", x, y})
 	}
-	return newDocument("application/jwk-set+json", keySetAge, set)
+	body, err := json.Marshal(set)
+	if err != nil {
+		panic("keyring: key set cannot be marshalled: " + err.Error())
+	}
+	return body
 }
 
 // thumbprint is the RFC 7638 id of a key: SHA-256 over its required members in lexical order, without white space.
@@ -47,33 +49,8 @@ func thumbprint(k *ecdsa.PublicKey) string {
 func coordinates(k *ecdsa.PublicKey) (x, y string) {
 	point, err := k.Bytes()
 	if err != nil {
-		panic("issuer: P-256 key is not on its curve: " + err.Error())
+		panic("keyring: P-256 key is not on its curve: " + err.Error())
 	}
 	half := (len(point) - 1) / 2
 	return base64.RawURLEncoding.EncodeToString(point[1 : 1+half]), base64.RawURLEncoding.EncodeToString(point[1+half:])
-}
-
-// document is a public JSON document that is the same for everybody; immutable.
-type document struct {
-	kind, age, tag string
-	body           []byte
-}
-
-func newDocument(kind, age string, v any) *document {
-	body, err := json.Marshal(v)
-	if err != nil {
-		panic("issuer: document cannot be marshalled: " + err.Error())
-	}
-	sum := sha256.Sum256(body)
-	return &document{kind, age, `"` + base64.RawURLEncoding.EncodeToString(sum[:16]) + `"`, body}
-}
-
-// ServeHTTP answers GET and HEAD; If-None-Match by http.ServeContent.
-func (d *document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Type", d.kind)
-	h.Set("Cache-Control", d.age)
-	h.Set("ETag", d.tag)
-	h.Set("X-Content-Type-Options", "nosniff")
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(d.body))
 }

@@ -1,4 +1,4 @@
-package issuer
+package keyring
 
 import (
 	"os"
@@ -6,17 +6,19 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/coatcheck/coatcheck/issuer/sealing"
 )
 
 // remembers gives an issuer a ring file, and says where it is.
 func remembers(t *testing.T) (path string, change func(*Config)) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "ring")
-	return path, func(c *Config) { c.RingFile = path }
+	return path, func(c *Config) { c.File = path }
 }
 
 // turnTwice makes a ring two generations later, in which nothing of the first active key is left, and puts it there.
-func (f *faulty) turnTwice(t *testing.T, keys *SealingKeys) *ring {
+func (f *faulty) turnTwice(t *testing.T, keys *sealing.Keys) *Ring {
 	t.Helper()
 	r, _ := f.held(t, keys)
 	for range 3 {
@@ -45,17 +47,17 @@ func TestOldRingPutBackBeforeARestart(t *testing.T) {
 		f, all := onOneStore(t, 1, row.changes...)
 		k := all[0]
 		k.look(t)
-		first, _ := f.held(t, k.keeper.sealing)
-		newest := f.turnTwice(t, k.keeper.sealing)
+		first, _ := f.held(t, k.sealing)
+		newest := f.turnTwice(t, k.sealing)
 		k.look(t)
-		f.put(t, k.keeper.sealing, first)
+		f.put(t, k.sealing, first)
 
 		restarted := f.join(t, row.changes...)
 		restarted.look(t)
-		if got := restarted.keeper.kept.Load().ring; got.sameKeys(newest) == row.old {
+		if got := restarted.kept.Load().ring; got.sameKeys(newest) == row.old {
 			t.Errorf("%s: the restarted issuer has generation %d, the newest was %d", name, got.generation, newest.generation)
 		}
-		if held, _ := f.held(t, k.keeper.sealing); held.sameKeys(newest) == row.old {
+		if held, _ := f.held(t, k.sealing); held.sameKeys(newest) == row.old {
 			t.Errorf("%s: the store holds generation %d, the newest was %d", name, held.generation, newest.generation)
 		}
 	}
@@ -67,11 +69,11 @@ func TestLostRingComesBackFromTheFile(t *testing.T) {
 	_, keeps := remembers(t)
 	f, all := onOneStore(t, 1, keeps)
 	all[0].look(t)
-	before := all[0].keeper.kept.Load().ring
+	before := all[0].kept.Load().ring
 	f.lose()
 	restarted := f.join(t, keeps)
 	restarted.look(t)
-	if got := restarted.keeper.kept.Load().ring; !got.sameKeys(before) || !got.sameBeginning(before) {
+	if got := restarted.kept.Load().ring; !got.sameKeys(before) || !got.sameBeginning(before) {
 		t.Errorf("the restarted issuer has another ring than before the loss")
 	}
 }
@@ -97,11 +99,11 @@ func TestRingFileThatDoesNotOpenIsNoNewBeginning(t *testing.T) {
 			t.Fatal(err)
 		}
 		k := f.join(t, keeps)
-		err := k.keeper.look(t.Context())
+		err := k.Look(t.Context())
 		if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "delete the file") {
 			t.Errorf("%s: %v, want an error with the path and the mend", name, err)
 		}
-		if k.Ready() == nil {
+		if ready(k) == nil {
 			t.Errorf("%s: the issuer is ready", name)
 		}
 	}
@@ -111,11 +113,13 @@ func TestRingFileThatDoesNotOpenIsNoNewBeginning(t *testing.T) {
 func TestRingIsKeptBeforeItIsUsed(t *testing.T) {
 	t.Parallel()
 	gone := filepath.Join(t.TempDir(), "no", "such", "folder", "ring")
-	_, all := onOneStore(t, 1, func(c *Config) { c.RingFile = gone })
-	if err := all[0].keeper.look(t.Context()); err == nil || !strings.Contains(err.Error(), "ring file") {
+	_, all := onOneStore(t, 1, func(c *Config) { c.File = gone })
+	if err := all[0].Look(t.Context()); err == nil || !strings.Contains(err.Error(), "ring file") {
 		t.Errorf("look: %v, want it to say that the ring file cannot be written", err)
 	}
-	wantRefusal(t, "ring not kept", all[0].post(t, shop(), nil), 503, "temporarily_unavailable")
+	if ready(all[0]) == nil {
+		t.Error("signs by a ring that is not kept")
+	}
 }
 
 // TestRingFileIsClosedToOthers: it is sealed, and its mode says so too. Nothing is left beside it.
@@ -124,7 +128,7 @@ func TestRingFileIsClosedToOthers(t *testing.T) {
 	path, keeps := remembers(t)
 	f, all := onOneStore(t, 1, keeps)
 	all[0].look(t)
-	f.turnTwice(t, all[0].keeper.sealing)
+	f.turnTwice(t, all[0].sealing)
 	all[0].look(t)
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {

@@ -1,4 +1,4 @@
-package issuer
+package keyring
 
 import (
 	"context"
@@ -40,18 +40,18 @@ import (
 
 // change is what to make of the ring that the store holds, if that is to be changed, and how the log says so.
 type change struct {
-	turn    func(*ring) (*ring, bool)
+	turn    func(*Ring) (*Ring, bool)
 	level   slog.Level
 	message string
 }
 
-// look asks the store, does what follows, the planned turns included, and keeps the outcome. It returns what went wrong.
-func (k *keeper) look(ctx context.Context) error {
-	planned := func(r *ring) (*ring, bool) { return r.turned(time.Now(), k.life, k.rotateEvery) }
+// Look asks the store, does what follows, the planned turns included, and keeps the outcome. It returns what went wrong.
+func (k *Keeper) Look(ctx context.Context) error {
+	planned := func(r *Ring) (*Ring, bool) { return r.turned(time.Now(), k.life, k.rotateEvery) }
 	return k.lookAnd(ctx, change{planned, slog.LevelInfo, "key ring turned"})
 }
 
-func (k *keeper) lookAnd(ctx context.Context, c change) error {
+func (k *Keeper) lookAnd(ctx context.Context, c change) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
@@ -68,7 +68,7 @@ func (k *keeper) lookAnd(ctx context.Context, c change) error {
 }
 
 // settle agrees with the store, and keeps a ring that is new here before it is used.
-func (k *keeper) settle(ctx context.Context, held *ring, c change) (*ring, error) {
+func (k *Keeper) settle(ctx context.Context, held *Ring, c change) (*Ring, error) {
 	ours := held
 	if held == nil {
 		var err error
@@ -89,10 +89,10 @@ func (k *keeper) settle(ctx context.Context, held *ring, c change) (*ring, error
 }
 
 // agree is the table above. It returns the ring that the store holds in the end; ours is nil when there is none yet.
-func (k *keeper) agree(ctx context.Context, ours *ring, c change) (*ring, error) {
+func (k *Keeper) agree(ctx context.Context, ours *Ring, c change) (*Ring, error) {
 	version, blob, err := k.state.State(ctx, ringName)
 	if err != nil {
-		return nil, fmt.Errorf("issuer: read key ring: %w", err)
+		return nil, fmt.Errorf("keyring: read key ring: %w", err)
 	}
 	switch {
 	case version == 0 && ours == nil:
@@ -102,7 +102,7 @@ func (k *keeper) agree(ctx context.Context, ours *ring, c change) (*ring, error)
 	}
 	stored, err := openRing(k.sealing, version, blob)
 	if err != nil {
-		return nil, fmt.Errorf("issuer: open key ring version %d: %w", version, err)
+		return nil, fmt.Errorf("keyring: open key ring version %d: %w", version, err)
 	}
 	if ours != nil {
 		if err := stored.refused(ours); err != nil {
@@ -116,28 +116,28 @@ func (k *keeper) agree(ctx context.Context, ours *ring, c change) (*ring, error)
 		return k.write(ctx, c.level, c.message, turned, version)
 	}
 	if stored.life < k.life {
-		return nil, fmt.Errorf("issuer: tokens of %v wait until %v: the key ring was written back after a loss, and knows none that live so long",
+		return nil, fmt.Errorf("keyring: tokens of %v wait until %v: the key ring was written back after a loss, and knows none that live so long",
 			k.life, stored.quiet.UTC())
 	}
 	return stored, nil
 }
 
 // refused says why a ring from the store can be neither ours, nor a later one, nor an earlier one.
-func (r *ring) refused(ours *ring) error {
+func (r *Ring) refused(ours *Ring) error {
 	switch {
 	case !r.sameBeginning(ours):
-		return fmt.Errorf("issuer: the store holds a key ring of another beginning (generation %d) than this issuer's (generation %d): "+
+		return fmt.Errorf("keyring: the store holds a key ring of another beginning (generation %d) than this issuer's (generation %d): "+
 			"the store lost its data, and another issuer began anew before this one could write its ring back; "+
 			"restart this issuer, without its ring file, to go on with the new one", r.generation, ours.generation)
 	case r.generation == ours.generation && !r.sameKeys(ours):
-		return fmt.Errorf("issuer: the store holds other keys of generation %d than this issuer: the key ring was turned twice "+
+		return fmt.Errorf("keyring: the store holds other keys of generation %d than this issuer: the key ring was turned twice "+
 			"while the store lost its data; restart this issuer, without its ring file, to go on with the store's", r.generation)
 	}
 	return nil
 }
 
 // written is r to be written back now.
-func (r *ring) written(now time.Time) *ring {
+func (r *Ring) written(now time.Time) *Ring {
 	quiet := *r
 	quiet.quiet = now.Add(ringLease).Truncate(time.Second)
 	return &quiet
@@ -145,19 +145,19 @@ func (r *ring) written(now time.Time) *ring {
 
 // write puts r in the place of that version. Losing the race against another issuer is an error like any other: the
 // next look reads what that one wrote.
-func (k *keeper) write(ctx context.Context, level slog.Level, message string, r *ring, version uint64) (*ring, error) {
+func (k *Keeper) write(ctx context.Context, level slog.Level, message string, r *Ring, version uint64) (*Ring, error) {
 	blob, err := r.seal(k.sealing, version+1)
 	if err != nil {
 		return nil, err
 	}
 	if err := k.state.SwapState(ctx, ringName, version, blob); err != nil {
-		return nil, fmt.Errorf("issuer: write key ring over version %d: %w", version, err)
+		return nil, fmt.Errorf("keyring: write key ring over version %d: %w", version, err)
 	}
 	k.logRing(ctx, level, message, r)
 	return r, nil
 }
 
-func (k *keeper) logRing(ctx context.Context, level slog.Level, message string, r *ring) {
+func (k *Keeper) logRing(ctx context.Context, level slog.Level, message string, r *Ring) {
 	k.logger.LogAttrs(ctx, level, message, slog.Uint64("generation", r.generation),
 		slog.String("key_id", r.in(active).id), slog.Int("keys", len(r.keys)))
 }
