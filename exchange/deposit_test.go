@@ -162,3 +162,26 @@ func TestManifestClaimsAreThoseOfVersionOne(t *testing.T) {
 		t.Errorf("claims %q, want %d", names, len(want))
 	}
 }
+
+// What a grant rests on is for issuers: it comes through whole to one that keeps it, and no edge does.
+func TestOriginsAreForIssuersAlone(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []bool{true, false} {
+		k := newKit(t, hold, func(c *exchange.Config) { c.Origins = keep })
+		d := k.draft()
+		d.manifest.Origin = "what-the-issuer-sealed"
+		if err := k.depositor.Deposit(t.Context(), d.reference, d.deposit()); err != nil {
+			t.Fatal(err)
+		}
+		want := map[bool]string{true: "what-the-issuer-sealed"}[keep]
+		for range 2 { // the second from the cache
+			p, _, err := k.edge.Swap(t.Context(), d.reference.Reveal(), exchange.Strict)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := p.Grant().Origin(); got != want {
+				t.Errorf("Origins %v: got %q, want %q", keep, got, want)
+			}
+		}
+	}
+}

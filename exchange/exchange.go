@@ -28,6 +28,7 @@ type Config struct {
 	Records    RecordReader       // required
 	Keys       verifier.KeySource // required
 	CacheBytes int64              // default 64 MiB; counts what entries really hold
+	Origins    bool               // keep Grant.Origin: for issuers, who alone can open it
 	// Log is what allows the cache: without a lease from it the store is asked for each request. Required.
 	Log    *revocation.Follower
 	Logger *slog.Logger         // nil: discards
@@ -43,6 +44,7 @@ type Exchange struct {
 	keys        verifier.KeySource
 	revocations *revocation.Follower
 	log         *slog.Logger
+	origins     bool
 
 	start   time.Time // origin of the times in absent
 	hide    *mac      // makes cache keys, under a key that never leaves this process
@@ -84,6 +86,7 @@ func New(c Config) (*Exchange, error) {
 		keys:        c.Keys,
 		revocations: c.Log,
 		log:         c.Logger,
+		origins:     c.Origins,
 		start:       time.Now(),
 		hide:        newMAC(key),
 		cache:       cache,

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"time"
+	"unsafe"
 
 	"github.com/coatcheck/coatcheck/store"
 )
@@ -80,6 +81,9 @@ func (x *Exchange) grant(ctx context.Context, r Reference, jti string, key cache
 		return nil, err
 	}
 	g := newGrant(m, c.tokens, sealed)
+	if x.origins {
+		g.origin, g.weight = &m.Origin, g.weight+uint32(unsafe.Sizeof(m.Origin))+uint32(len(m.Origin))
+	}
 	g.shard = int32(taken.Shard)
 	g.names = x.revocations.Names(taken.Shard, m.JTI, m.Handles.Family, m.Handles.Client, m.Handles.Subject, m.keyID)
 	return g, nil

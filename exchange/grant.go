@@ -23,6 +23,7 @@ type Grant struct {
 	expires int64                 // Unix seconds
 	shares  []Share
 	sealed  [sha256.Size]byte // hash of the blob that it was read from
+	origin  *string           // nil unless Config.Origins: so it fits into what a Grant occupies anyway
 	weight  uint32            // bytes that a cache spends on it
 	shard   int32
 	names   revocation.Names // what the revocation log may call it
@@ -77,6 +78,15 @@ func newGrant(m manifestClaims, tokens map[string]Token, sealed [sha256.Size]byt
 
 // JTI is the log-safe id of the grant.
 func (g *Grant) JTI() string { return g.jti }
+
+// Origin is what the issuer has sealed about the grant for itself; empty where there is nothing, and at edges, which do not
+// keep what they cannot open.
+func (g *Grant) Origin() string {
+	if g.origin == nil {
+		return ""
+	}
+	return *g.origin
+}
 
 // ClientID is the client that the grant was issued to.
 func (g *Grant) ClientID() string { return g.client.Value() }

@@ -38,6 +38,7 @@ type Manifest struct {
 	IssuedAt  time.Time                // whole seconds
 	ExpiresAt time.Time                // whole seconds
 	Shares    map[string]ManifestShare // by audience
+	Origin    string                   // for issuers alone, sealed by them: what the grant rests on; empty: nothing may be derived from it
 }
 
 // ManifestShare is one audience's part of a grant.
@@ -56,7 +57,7 @@ func (m Manifest) Claims() map[string]any {
 			SHA256: base64.RawURLEncoding.EncodeToString(s.SHA256[:]),
 		}
 	}
-	return map[string]any{
+	claims := map[string]any{
 		"aud":       ManifestAudience,
 		"client_id": m.ClientID,
 		"exp":       m.ExpiresAt.Unix(),
@@ -67,6 +68,10 @@ func (m Manifest) Claims() map[string]any {
 		"shares":    shares,
 		"version":   manifestVersion,
 	}
+	if m.Origin != "" {
+		claims["origin"] = m.Origin
+	}
+	return claims
 }
 
 // manifestClaims is the payload of a manifest as it is read. The order of the fields is that of the names, in which
@@ -79,6 +84,7 @@ type manifestClaims struct {
 	IssuedAt int64                  `json:"iat"`
 	Issuer   string                 `json:"iss"`
 	JTI      string                 `json:"jti"`
+	Origin   string                 `json:"origin,omitempty"`
 	Shares   map[string]shareClaims `json:"shares"`
 	Version  int                    `json:"version"`
 

@@ -25,7 +25,7 @@ func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 	own := &ownKeys{}
 	grants, err := exchange.New(exchange.Config{
 		Issuer: l.Issuer.Issuer, Stamper: l.Stamper, Records: p.store, Keys: own, CacheBytes: revokeCache,
-		Log: p.follower, Logger: p.log,
+		Origins: true, Log: p.follower, Logger: p.log,
 	})
 	if err != nil {
 		return nil, err
