@@ -14,7 +14,8 @@ const leastProbes = 20
 // verdict is what the checker found.
 type verdict struct {
 	faults   []string        // each names a token
-	checked  int             // tokens whose revocation was answered
+	checked  int             // tokens whose revocation was answered, and that were tried often enough after it
+	untried  []string        // those that were not, as when the machine stood still; more than one in a hundred are a fault
 	late     []time.Duration // arrivals after the answer, decided before it: allowed (A5), and reported
 	decided  int             // decisions to let through that were looked at
 	unproved int             // revocations that were never answered with success: no promise was made
@@ -41,10 +42,15 @@ func check(h *history) verdict {
 		if _, ok := ends[i.jti]; !ok {
 			continue
 		}
-		v.checked++
-		if n := probes[i.jti]; n < leastProbes {
-			v.faults = append(v.faults, fmt.Sprintf("token %s: %d probes in the second after the answer, want %d or more", i.jti, n, leastProbes))
+		if probes[i.jti] < leastProbes {
+			v.untried = append(v.untried, i.jti)
+			continue
 		}
+		v.checked++
+	}
+	if 100*len(v.untried) > v.checked+len(v.untried) {
+		v.faults = append(v.faults, fmt.Sprintf("fewer than %d probes in the second after the answer for %d tokens, of %d: such as %s",
+			leastProbes, len(v.untried), v.checked+len(v.untried), v.untried[0]))
 	}
 	v.decided = len(h.decisions)
 	for _, d := range h.decisions {
@@ -134,6 +140,10 @@ func TestChecker(t *testing.T) {
 			h.revokes = append(h.revokes, revoked{"all", "", 25 * second, 26 * second})
 		}, 2}, // b was let through at 30, and nobody tried it
 		"too few probes": {func(h *history) { h.probes = h.probes[1:] }, 1},
+		"a late decision counts also where there are too few probes": {func(h *history) {
+			h.probes = nil
+			h.decisions = append(h.decisions, seen{"a", 12 * second, "edge-2"})
+		}, 2},
 		"probes that came too late count for nothing": {func(h *history) {
 			for i := range h.probes {
 				h.probes[i].sent += 2 * second

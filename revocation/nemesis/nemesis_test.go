@@ -39,7 +39,8 @@ func TestNemesis(t *testing.T) {
 
 	v := check(c.history)
 	t.Logf("what happened: %v", struck)
-	t.Logf("%d revocations checked, %d never answered with success; %d requests, %d decisions to let through", v.checked, v.unproved, len(c.history.probes), v.decided)
+	t.Logf("%d tokens checked after their revocation, %d more tried too seldom; %d revocations never answered with success; %d requests, %d decisions to let through",
+		v.checked, len(v.untried), v.unproved, len(c.history.probes), v.decided)
 	if n := len(v.late); n > 0 {
 		t.Logf("%d arrived after the answer, decided before it: median %v, p99 %v, most %v", n, v.late[n/2], v.late[n*99/100], v.late[n-1])
 	}
