@@ -10,6 +10,7 @@
 //   - Every call with a known token leaves one audit line, whatever its answer: who, what, from where, how it ended. Paths
 //     are named by their pattern; no token, query or body is ever logged. An address that goes on with wrong tokens gets one
 //     line a second, which tells how many had none.
+//   - A change is written down by the Auditor before it is made; one that cannot be is a 503, and is not made.
 //   - Bodies are bounded. Paths have one spelling, and nothing is redirected: a client that follows would send its token
 //     along. A panic is a 500 that says nothing.
 //   - A valid token is never made to wait for somebody else's wrong ones. A connection ends with the first refusal on it.
@@ -57,6 +58,8 @@ type Config struct {
 	Tokens []Token // at least one
 	Routes []Route
 	Logger *slog.Logger // nil: discards
+	// Auditor is told of every change before it is made, of how it ended, and of every denial; nil: nobody is.
+	Auditor Auditor
 	// Known is told of each request with a known token before anything else is done for it, so that a listener can tell
 	// whose connection that is; nil: nobody is.
 	Known func(context.Context)
@@ -67,6 +70,9 @@ type Config struct {
 func New(c Config) (http.Handler, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Auditor == nil {
+		c.Auditor = noAuditor{}
 	}
 	if c.Known == nil {
 		c.Known = func(context.Context) {}
@@ -80,6 +86,8 @@ func New(c Config) (http.Handler, error) {
 		brake:  newBrake(),
 		logger: c.Logger,
 		known:  c.Known,
+
+		auditor: c.Auditor,
 	}, nil
 }
 

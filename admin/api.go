@@ -21,6 +21,8 @@ type api struct {
 	brake  *brake
 	logger *slog.Logger
 	known  func(context.Context)
+
+	auditor Auditor
 }
 
 type callerKey struct{}
@@ -43,6 +45,7 @@ func Caller(r *http.Request) string {
 // request id is ours: it is set on the request too, so that what a handler logs can be found from the audit line.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := newCall(w, r)
+	c.auditor = a.auditor
 	defer a.audit(r.Context(), c) // last: it tells also what recovered has answered
 	defer a.recovered(c)
 	h := c.Header()

@@ -23,6 +23,8 @@ type call struct {
 	status  int    // 0: nothing was answered yet
 	silent  bool   // it has no line of its own
 	untold  int    // calls before it that had none
+	auditor Auditor
+	trouble error // why it could not be written down
 }
 
 func newCall(w http.ResponseWriter, r *http.Request) *call {
@@ -62,19 +64,29 @@ func (a *api) audit(ctx context.Context, c *call) {
 	case c.status >= http.StatusBadRequest:
 		level = slog.LevelWarn
 	}
+	attrs := append(c.attributes(),
+		slog.Int("status", c.status),
+		slog.Float64("duration_ms", float64(time.Since(c.started).Microseconds())/1000))
+	if c.untold > 0 {
+		attrs = append(attrs, slog.Int("untold", c.untold))
+	}
+	if c.trouble != nil {
+		attrs = append(attrs, slog.String("error", c.trouble.Error()))
+	}
+	a.logger.LogAttrs(ctx, level, "admin call", attrs...)
+	c.auditAnswer(attrs)
+}
+
+// attributes say who asks for what.
+func (c *call) attributes() []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("caller", c.name),
 		slog.String("method", c.method[:min(len(c.method), 16)]),
 		slog.String("path", c.pattern),
-		slog.Int("status", c.status),
 		slog.String("request_id", c.id),
-		slog.Float64("duration_ms", float64(time.Since(c.started).Microseconds())/1000),
 	}
 	if c.peer.IsValid() {
 		attrs = append(attrs, slog.String("address", c.peer.String()))
 	}
-	if c.untold > 0 {
-		attrs = append(attrs, slog.Int("untold", c.untold))
-	}
-	a.logger.LogAttrs(ctx, level, "admin call", attrs...)
+	return attrs
 }

@@ -27,7 +27,11 @@ var (
 	lacksScope       = problem{"insufficient_scope", http.StatusForbidden, "This token may not do that: add a scope to it under admin.tokens: "}
 	noSuchPath       = problem{"no_such_path", http.StatusNotFound, "There is nothing at this path."}
 	methodNotAllowed = problem{"method_not_allowed", http.StatusMethodNotAllowed, "Use one of the methods in Allow."}
-	internalError    = problem{"internal_error", http.StatusInternalServerError, "The issuer has failed; its log has the request id."}
+	notWrittenDown   = problem{
+		"audit_unavailable", http.StatusServiceUnavailable,
+		"The audit log cannot be written, and nothing is changed that is not written down: make room on the disk of audit.file, then try again.",
+	}
+	internalError = problem{"internal_error", http.StatusInternalServerError, "The issuer has failed; its log has the request id."}
 )
 
 // refuse answers with a problem document (RFC 9457), and ends the connection: nobody holds one by being refused, and what

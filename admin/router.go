@@ -59,7 +59,7 @@ func (m methods) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.refuse(methodNotAllowed)
 	case !caller(r).may(m[n].Scope):
 		c.lacks(m[n].Scope)
-	default:
+	case c.writtenDown(r):
 		m[n].Handle.ServeHTTP(c, r)
 	}
 }
