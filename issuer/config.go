@@ -51,9 +51,14 @@ type Config struct {
 	RevokeBurst int
 	// Caller names who sent a request to one of Operations, for the log. Nil: nobody is named.
 	Caller func(*http.Request) string
-	Logger *slog.Logger         // nil: discards
-	Meter  metric.MeterProvider // nil: none. coatcheck_tokens_issued_total and coatcheck_revocation_requests_total{client,outcome}
-	Tracer trace.TracerProvider // nil: none. One span per request, with attributes only when it is sampled
+	// Auditor is told of what was issued, refused and revoked; nil: the log alone is.
+	Auditor Auditor
+	// AuditRequired: nothing is issued, and no revocation acknowledged, that the Auditor has not written down. Without it
+	// both go on when it cannot write, and it counts what it has lost.
+	AuditRequired bool
+	Logger        *slog.Logger         // nil: discards
+	Meter         metric.MeterProvider // nil: none. coatcheck_tokens_issued_total and coatcheck_revocation_requests_total{client,outcome}
+	Tracer        trace.TracerProvider // nil: none. One span per request, with attributes only when it is sampled
 }
 
 // Audience is a service that accepts our JWTs.

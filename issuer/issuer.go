@@ -58,6 +58,7 @@ type Issuer struct {
 	endings     endings   // what it has revoked
 	measures    *measures // of what clients may revoke
 	caller      func(*http.Request) string
+	trail       *trail
 	indexKeys   []indexKey // that of the sealing key first
 }
 
@@ -73,12 +74,12 @@ func New(c Config) (*Issuer, error) {
 	}
 	meter := c.Meter.Meter("github.com/coatcheck/coatcheck/issuer")
 	tokens, err := newEndpoint(meter, "coatcheck_tokens_issued", "Answers of the token endpoint by client and outcome.",
-		"coatcheck.issue", "token refused")
+		"coatcheck.issue", "token refused", auditIssue)
 	if err != nil {
 		return nil, err
 	}
 	revocations, err := newEndpoint(meter, "coatcheck_revocation_requests", "Answers of the revocation endpoint by client and outcome.",
-		"coatcheck.revoke", "revocation refused")
+		"coatcheck.revoke", "revocation refused", auditRevoke)
 	if err != nil {
 		return nil, err
 	}
@@ -95,6 +96,7 @@ func New(c Config) (*Issuer, error) {
 		listing:     c.Listing,
 		measures:    newMeasures(c.RevokeRate, c.RevokeBurst),
 		caller:      c.Caller,
+		trail:       &trail{Auditor: c.Auditor, required: c.AuditRequired},
 		indexKeys:   newIndexKeys(c.Sealing),
 	}
 	i.granters = i.newGranters()
@@ -134,6 +136,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Caller == nil {
 		c.Caller = func(*http.Request) string { return "" }
+	}
+	if c.Auditor == nil {
+		c.Auditor = noAuditor{}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

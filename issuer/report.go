@@ -15,15 +15,17 @@ import (
 // event is what may be said about one request: nothing in it is secret, and nothing in it was chosen by somebody
 // who has not authenticated, but for the name of a configured client.
 type event struct {
-	started time.Time
-	address netip.Addr // of the connection's other end: a proxy's, if there is one; no header is believed
-	traceID string     // empty: not sampled
-	client  string     // configured name; empty: unknown
-	grant   *grant     // to be issued, once decided
-	keyID   string
-	jti     string   // of the token to be revoked, once it is known to be one of ours
-	done    outcome  // what has happened; counts only if nothing was refused
-	refused *refusal // nil: done
+	started   time.Time
+	address   netip.Addr // of the connection's other end: a proxy's, if there is one; no header is believed
+	traceID   string     // empty: not sampled
+	client    string     // configured name; empty: unknown
+	grant     *grant     // to be issued, once decided
+	keyID     string
+	proved    bool     // the client has authenticated
+	grantType string   // one that is offered, and that the client may use
+	jti       string   // of the token to be revoked, once it is known to be one of ours
+	done      outcome  // what has happened; counts only if nothing was refused
+	refused   *refusal // nil: done
 }
 
 func newEvent(r *http.Request) event {
@@ -43,19 +45,22 @@ type endpoint struct {
 	answers metric.Int64Counter
 	span    string
 	refused string // what the log says when one was
+	audited string // what the audit log calls its events
 }
 
-func newEndpoint(m metric.Meter, counter, about, span, refused string) (endpoint, error) {
+func newEndpoint(m metric.Meter, counter, about, span, refused, audited string) (endpoint, error) {
 	answers, err := m.Int64Counter(counter, metric.WithDescription(about))
-	return endpoint{answers, span, refused}, err
+	return endpoint{answers, span, refused, audited}, err
 }
 
-// report tells the log, the metrics and a sampled trace how the request ended.
-func (i *Issuer) report(ctx context.Context, at endpoint, span trace.Span, e event) {
+// report tells the audit log, the log, the metrics and a sampled trace how the request ended, and returns what it is
+// refused with: also what had to be written down and was not.
+func (i *Issuer) report(ctx context.Context, at endpoint, span trace.Span, e event) *refusal {
 	name := e.client
 	if name == "" {
 		name = "unknown"
 	}
+	e.refused = i.trail.tell(ctx, at, e, e.attributes(name))
 	outcome := string(e.outcome())
 	at.answers.Add(ctx, 1, metric.WithAttributes(attribute.String("client", name), attribute.String("outcome", outcome)))
 	if span.IsRecording() {
@@ -73,6 +78,7 @@ func (i *Issuer) report(ctx context.Context, at endpoint, span trace.Span, e eve
 	if i.logger.Enabled(ctx, level) {
 		i.logger.LogAttrs(ctx, level, message, e.attributes(name)...)
 	}
+	return e.refused
 }
 
 // message says what was done.
@@ -97,6 +103,9 @@ func (e event) attributes(name string) []slog.Attr {
 	}
 	if e.traceID != "" {
 		attrs = append(attrs, slog.String("trace_id", e.traceID))
+	}
+	if e.grantType != "" {
+		attrs = append(attrs, slog.String("grant_type", e.grantType))
 	}
 	if e.jti != "" {
 		attrs = append(attrs, slog.String("jti", e.jti))

@@ -69,7 +69,7 @@ func TestAuditLine(t *testing.T) {
 	}
 	want := map[string]any{
 		"time": got["time"], "level": "INFO", "msg": "token issued", "client": "shop", "outcome": "issued",
-		"jti": k.swap(t, a.AccessToken).JTI(), "key_id": r.Active().ID(), "audiences": []any{"orders-api"},
+		"jti": k.swap(t, a.AccessToken).JTI(), "grant_type": "client_credentials", "key_id": r.Active().ID(), "audiences": []any{"orders-api"},
 		"scope": "orders:read orders:write", "expires": got["expires"], "duration_ms": got["duration_ms"],
 		"address": "192.0.2.1",
 	}

@@ -144,6 +144,9 @@ func (i *Issuer) logOrder(r *http.Request, o order, a revocationAnswer, wrong *f
 		attrs = append(attrs, slog.String("outcome", wrong.code), slog.Any("error", wrong.cause))
 	}
 	i.logger.LogAttrs(r.Context(), level, message, attrs...)
+	if !o.dryRun {
+		i.trail.Note("operator_revoke", attrs...) // that he asked for it is written down already
+	}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -60,8 +60,7 @@ func (i *Issuer) serveRevoke(w http.ResponseWriter, r *http.Request) {
 		no = i.revoke(ctx, req, &e)
 	}
 	e.refused = no
-	i.report(ctx, i.revocations, span, e)
-	if no != nil {
+	if no = i.report(ctx, i.revocations, span, e); no != nil {
 		no.write(w)
 		return
 	}

@@ -51,8 +51,7 @@ func (i *Issuer) serveToken(w http.ResponseWriter, r *http.Request) {
 		answer, no = i.issue(ctx, since, req, &e)
 	}
 	e.refused = no
-	i.report(ctx, i.tokens, span, e)
-	if no != nil {
+	if no = i.report(ctx, i.tokens, span, e); no != nil {
 		no.write(w)
 		return
 	}
@@ -84,6 +83,10 @@ func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenReque
 	}
 	grants, no := i.granter(c, req.grantType)
 	if no != nil {
+		return tokenAnswer{}, no
+	}
+	e.grantType = req.grantType
+	if no = i.trail.ready(); no != nil {
 		return tokenAnswer{}, no
 	}
 	b, no := grants(ctx, c, req, e)
@@ -122,7 +125,9 @@ func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*cl
 	if known := i.register.clients.Lookup(c.id); known != nil {
 		e.client = known.ID
 	}
-	return i.clients.authenticate(ctx, c)
+	known, no := i.clients.authenticate(ctx, c)
+	e.proved = no == nil
+	return known, no
 }
 
 // deposit mints and stores; its refusals are the service's, not the client's doing.
