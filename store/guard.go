@@ -26,6 +26,8 @@ type Backend interface {
 	Turn(ctx context.Context, t Turn, r Record, q Quota) (again []byte, err error)
 	State(ctx context.Context, name string) (version uint64, blob []byte, err error)
 	SwapState(ctx context.Context, name string, old uint64, blob []byte) error
+	Register(ctx context.Context, name string, after uint64) (Register, error)
+	SwapRegister(ctx context.Context, name string, old uint64, w RegisterWrite) error
 
 	Shards() int
 	ShardOf(jti string) int
@@ -150,6 +152,22 @@ func (g *Guard) SwapState(ctx context.Context, name string, old uint64, blob []b
 		return err
 	}
 	return g.Backend.SwapState(ctx, name, old, blob)
+}
+
+// Register reads a register through the guard. It waits for no check: it is asked again soon.
+func (g *Guard) Register(ctx context.Context, name string, after uint64) (Register, error) {
+	if err := reason(&g.bar); err != nil {
+		return Register{}, err
+	}
+	return g.Backend.Register(ctx, name, after)
+}
+
+// SwapRegister writes a register through the guard.
+func (g *Guard) SwapRegister(ctx context.Context, name string, old uint64, w RegisterWrite) error {
+	if err := reason(&g.bar); err != nil {
+		return err
+	}
+	return g.Backend.SwapRegister(ctx, name, old, w)
 }
 
 // Run checks the store until ctx ends, and logs each change.

@@ -19,17 +19,20 @@ func newLayouts(prefix string, shards int) []layout {
 	return layouts
 }
 
-func (l layout) record(jti string) string   { return l.base + "record:" + jti }
-func (l layout) tomb(jti string) string     { return l.base + "tomb:" + jti }
-func (l layout) quota(client string) string { return l.base + "quota:" + client }
-func (l layout) state(name string) string   { return l.base + "state:" + name }
-func (l layout) once(name string) string    { return l.base + "once:" + name }
-func (l layout) head() string               { return l.base + "head" }
-func (l layout) floors() string             { return l.base + "floors" }
-func (l layout) log() string                { return l.base + "log" }
-func (l layout) journals() string           { return l.base + "journals" }
-func (l layout) votes() string              { return l.base + "votes" }
-func (l layout) seen() string               { return l.base + "seen" }
+func (l layout) record(jti string) string           { return l.base + "record:" + jti }
+func (l layout) tomb(jti string) string             { return l.base + "tomb:" + jti }
+func (l layout) quota(client string) string         { return l.base + "quota:" + client }
+func (l layout) state(name string) string           { return l.base + "state:" + name }
+func (l layout) registerHead(name string) string    { return l.base + "register:" + name + ":head" }
+func (l layout) registerIndex(name string) string   { return l.base + "register:" + name + ":index" }
+func (l layout) registerEntries(name string) string { return l.base + "register:" + name + ":entries" }
+func (l layout) once(name string) string            { return l.base + "once:" + name }
+func (l layout) head() string                       { return l.base + "head" }
+func (l layout) floors() string                     { return l.base + "floors" }
+func (l layout) log() string                        { return l.base + "log" }
+func (l layout) journals() string                   { return l.base + "journals" }
+func (l layout) votes() string                      { return l.base + "votes" }
+func (l layout) seen() string                       { return l.base + "seen" }
 
 // dummy is never there. Deleting it lets a script write that Redis would refuse for want of memory.
 func (l layout) dummy() string { return l.base + "dummy" }

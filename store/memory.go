@@ -20,6 +20,7 @@ type Memory struct {
 	mu          sync.Mutex // guards all below, and the shards
 	shards      []*memoryShard
 	states      map[string]state
+	registers   map[string]memoryRegister
 	seen        map[string]Seen // by edge
 	replication string
 	replica     bool // not a master
@@ -47,7 +48,7 @@ func NewMemory() *Memory { return NewShardedMemory(1) }
 
 // NewShardedMemory makes an empty store of n shards; n is 1 or more.
 func NewShardedMemory(n int) *Memory {
-	m := &Memory{states: map[string]state{}, seen: map[string]Seen{}, replication: rand.Text()}
+	m := &Memory{states: map[string]state{}, registers: map[string]memoryRegister{}, seen: map[string]Seen{}, replication: rand.Text()}
 	for range n {
 		m.shards = append(m.shards, newMemoryShard())
 	}

@@ -27,6 +27,7 @@ func (m *Memory) Clear() {
 		m.shards[i] = newMemoryShard()
 	}
 	clear(m.states)
+	clear(m.registers)
 	clear(m.seen)
 }
 
@@ -53,16 +54,17 @@ func (m *Memory) Promote() {
 
 // Snapshot is what a Memory held at one moment.
 type Snapshot struct {
-	shards []*memoryShard
-	states map[string]state
-	seen   map[string]Seen
+	shards    []*memoryShard
+	states    map[string]state
+	registers map[string]memoryRegister
+	seen      map[string]Seen
 }
 
 // Snapshot takes one.
 func (m *Memory) Snapshot() Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return Snapshot{m.shards, m.states, m.seen}.clone()
+	return Snapshot{m.shards, m.states, m.registers, m.seen}.clone()
 }
 
 // Restore is a restart from a snapshot: old data, under a new replication id.
@@ -71,11 +73,14 @@ func (m *Memory) Restore(old Snapshot) {
 	defer m.mu.Unlock()
 	old = old.clone()
 	copy(m.shards, old.shards) // their number stays, and is read without the lock
-	m.states, m.seen, m.replication = old.states, old.seen, rand.Text()
+	m.states, m.registers, m.seen, m.replication = old.states, old.registers, old.seen, rand.Text()
 }
 
 func (s Snapshot) clone() Snapshot {
-	c := Snapshot{states: maps.Clone(s.states), seen: maps.Clone(s.seen)}
+	c := Snapshot{states: maps.Clone(s.states), registers: map[string]memoryRegister{}, seen: maps.Clone(s.seen)}
+	for name, r := range s.registers {
+		c.registers[name] = r.clone()
+	}
 	for _, shard := range s.shards {
 		c.shards = append(c.shards, shard.clone())
 	}

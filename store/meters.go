@@ -15,28 +15,30 @@ import (
 type command string
 
 const (
-	commandPut       command = "put"
-	commandTake      command = "take"
-	commandTurn      command = "turn"
-	commandState     command = "state"
-	commandSwapState command = "swap_state"
-	commandCheck     command = "check"
-	commandPull      command = "pull"
-	commandRevoke    command = "revoke"
-	commandShard     command = "shard"
-	commandEnrol     command = "enrol"
-	commandVote      command = "vote"
-	commandOpen      command = "open"
-	commandSetLease  command = "set_lease"
-	commandList      command = "list"
-	commandInspect   command = "inspect"
-	commandSeen      command = "seen"
-	commandOnce      command = "once"
+	commandPut          command = "put"
+	commandTake         command = "take"
+	commandTurn         command = "turn"
+	commandState        command = "state"
+	commandSwapState    command = "swap_state"
+	commandRegister     command = "register"
+	commandSwapRegister command = "swap_register"
+	commandCheck        command = "check"
+	commandPull         command = "pull"
+	commandRevoke       command = "revoke"
+	commandShard        command = "shard"
+	commandEnrol        command = "enrol"
+	commandVote         command = "vote"
+	commandOpen         command = "open"
+	commandSetLease     command = "set_lease"
+	commandList         command = "list"
+	commandInspect      command = "inspect"
+	commandSeen         command = "seen"
+	commandOnce         command = "once"
 )
 
 func commands() []command {
 	return []command{
-		commandPut, commandTake, commandTurn, commandState, commandSwapState, commandCheck, commandPull, commandRevoke, commandShard,
+		commandPut, commandTake, commandTurn, commandState, commandSwapState, commandRegister, commandSwapRegister, commandCheck, commandPull, commandRevoke, commandShard,
 		commandEnrol, commandVote, commandOpen, commandSetLease, commandList, commandInspect, commandSeen, commandOnce,
 	}
 }

@@ -16,7 +16,7 @@ import (
 const (
 	edgeRules = "%R~coatcheck:* resetchannels +hello +select +ping +info +time +evalsha_ro +eval_ro +exists +hget +hmget +hstrlen +xrange" +
 		" (%W~coatcheck:{0}:seen +hset)"
-	issuerRules = edgeRules + " ~coatcheck:* +evalsha +eval +wait +hgetall +hset +hdel +del +set +expireat +scan +xadd +xdel"
+	issuerRules = edgeRules + " ~coatcheck:* +evalsha +eval +wait +hgetall +hset +hdel +del +set +expireat +scan +xadd +xdel +zadd +zrange"
 )
 
 func as(t *testing.T, server *storetest.Redis, user, rules string) *store.Redis {
@@ -96,6 +96,9 @@ func issuerDoes(t *testing.T, s *store.Redis) {
 	errs := map[string]error{"set lease": s.SetLease(t.Context(), 0, leaseID(t, s), storetest.Lease, storetest.Lease)}
 	later := time.Now().Add(time.Minute)
 	errs["once"] = s.Once(t.Context(), "x", later, later)
+	errs["swap register"] = s.SwapRegister(t.Context(), "clients", 0,
+		store.RegisterWrite{Version: 1, Blob: []byte("x"), Entries: []store.Sealed{{Key: "k", Version: 1, Blob: []byte("x")}}, Whole: true})
+	_, errs["register"] = s.Register(t.Context(), "clients", 0)
 	_, errs["inspect"] = s.Inspect(t.Context(), r.JTI)
 	_, _, errs["list"] = s.List(t.Context(), 0, 0, 10)
 	_, errs["revoke token"] = s.Revoke(t.Context(), 0, author, "", number(1, store.KindToken, r.JTI), 0)

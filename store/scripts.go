@@ -27,6 +27,9 @@ var (
 	stateScript     = newScript(commandState, true, 2)
 	swapStateScript = newScript(commandSwapState, false, 0)
 
+	registerScript     = newScript(commandRegister, true, 4)
+	swapRegisterScript = newScript(commandSwapRegister, false, 0)
+
 	pullScript     = newScript(commandPull, true, 8, "count", "head")
 	revokeScript   = newScript(commandRevoke, false, 5, "count", "head", "journals", "record", "bucket", "quota")
 	shardScript    = newScript(commandShard, true, 13, "count", "head", "journals")

@@ -49,6 +49,9 @@
 //	<prefix>:{<shard>}:votes             hash    issuer: "<replication id> whole|gap", while the shard is closed
 //	<prefix>:{0}:seen                    hash    edge: "<unix ms> <seq>,<seq>…", for people
 //	<prefix>:{0}:state:<name>            hash    version and blob of one piece of sealed state
+//	<prefix>:{0}:register:<name>:head    hash    version and blob of the head of a sealed register
+//	<prefix>:{0}:register:<name>:entries hash    key: "<version> <blob>"
+//	<prefix>:{0}:register:<name>:index   zset    key, by version
 //
 // The braces are Redis Cluster's hash tag: whatever one script touches lives in one slot.
 // A record has three fields (of a family of refresh tokens five: turn and answer, see lua/family.lua): v, the record version, 1; blob; and clear, the text "born iat exp kid client family
@@ -65,7 +68,7 @@
 //	edge:   %R~coatcheck:* resetchannels +hello +select +ping +info +time +evalsha_ro +eval_ro +exists +hget +hmget +hstrlen
 //	        +xrange (%W~coatcheck:{0}:seen +hset)
 //	issuer: ~coatcheck:* resetchannels, all of the edge's, +evalsha +eval +wait +hgetall +hset +hdel +del +set +expireat
-//	        +scan +xadd +xdel
+//	        +scan +xadd +xdel +zadd +zrange
 package store
 
 import (

@@ -61,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"the store itself may be trusted":                   func(t *testing.T, s Store) { must(t, s.Check(t.Context())) },
 	}
 	maps.Copy(tests, onceTests())
+	maps.Copy(tests, registerTests())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
