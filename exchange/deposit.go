@@ -94,19 +94,25 @@ func (d *Depositor) Reference() Reference { return d.stamper.New() }
 // Deposit seals and stores. ErrQuota, ErrRevoked, ErrTooLarge or ErrUnavailable; after an error the reference is worthless.
 // A record that already exists is ErrUnavailable: with 256 random bits it is a bug or an attack, never a retry.
 func (d *Depositor) Deposit(ctx context.Context, r Reference, p Deposit) error {
+	record, quota, err := d.record(r, p)
+	if err != nil {
+		return err
+	}
+	return refused(record.JTI, d.records.Put(ctx, record, quota))
+}
+
+// record is what is put for a reference.
+func (d *Depositor) record(r Reference, p Deposit) (store.Record, store.Quota, error) {
 	jti := r.JTI()
 	if err := p.check(jti); err != nil {
-		return fmt.Errorf("%w: deposit %s: %w", ErrUnavailable, jti, err)
+		return store.Record{}, store.Quota{}, fmt.Errorf("%w: deposit %s: %w", ErrUnavailable, jti, err)
 	}
 	blob, err := d.stamper.seal(r, jti, contents{p.Manifest, p.Tokens}, p.ExpiresAt)
 	if err != nil {
-		return fmt.Errorf("%w: deposit %s", err, jti)
+		return store.Record{}, store.Quota{}, fmt.Errorf("%w: deposit %s", err, jti)
 	}
-	since := p.Since.of(d.records.ShardOf(jti))
-	if since.Incarnation == "" {
-		return fmt.Errorf("%w: deposit %s: %w", ErrUnavailable, jti, errUnread)
-	}
-	err = d.records.Put(ctx, store.Record{
+	since, err := d.since(p.Since, jti)
+	return store.Record{
 		JTI:       jti,
 		Blob:      blob,
 		IssuedAt:  p.IssuedAt,
@@ -116,16 +122,29 @@ func (d *Depositor) Deposit(ctx context.Context, r Reference, p Deposit) error {
 		Family:    p.Handles.Family,
 		Subject:   p.Handles.Subject,
 		Since:     since,
-	}, store.Quota{Grants: orDefault(p.MaxGrants, defaultMaxGrants), Bytes: orDefault(p.MaxBytes, defaultMaxBytes)})
+	}, quotaOf(p.MaxGrants, p.MaxBytes), err
+}
+
+// since is the moment in the shard of a jti, which must have been read by then.
+func (d *Depositor) since(s Since, jti string) (store.Since, error) {
+	since := s.of(d.records.ShardOf(jti))
+	if since.Incarnation == "" {
+		return since, fmt.Errorf("%w: deposit %s: %w", ErrUnavailable, jti, errUnread)
+	}
+	return since, nil
+}
+
+// refused is what the store has against a deposit.
+func refused(jti string, err error) error {
 	switch {
+	case err == nil:
+		return nil
 	case errors.Is(err, store.ErrQuota):
 		return fmt.Errorf("%w: deposit %s", ErrQuota, jti)
 	case errors.Is(err, store.ErrRevoked):
 		return fmt.Errorf("%w: deposit %s", ErrRevoked, jti)
-	case err != nil:
-		return fmt.Errorf("%w: deposit %s: %w", ErrUnavailable, jti, err)
 	}
-	return nil
+	return fmt.Errorf("%w: deposit %s: %w", ErrUnavailable, jti, err)
 }
 
 // check holds the issuer to what every edge will ask of this record, all but the signature: a reference that can only
@@ -148,6 +167,10 @@ func (p Deposit) check(jti string) error {
 		return errors.New("manifest: its handles are not those of the deposit")
 	}
 	return m.holdsFor(jti, p.Tokens, p.ExpiresAt)
+}
+
+func quotaOf(grants, bytes int64) store.Quota {
+	return store.Quota{Grants: orDefault(grants, defaultMaxGrants), Bytes: orDefault(bytes, defaultMaxBytes)}
 }
 
 func orDefault(n, otherwise int64) int64 {

@@ -78,10 +78,23 @@ type records struct {
 	take func(ctx context.Context, jti string) (store.Taken, error)
 	// planted blobs are what whoever writes the store has put in the place of a record.
 	planted map[string][]byte
+	failed  error               // what Take answers
+	again   func([]byte) []byte // what is made of the answer of an earlier turn
+}
+
+func (r *records) Turn(ctx context.Context, t store.Turn, rec store.Record, q store.Quota) ([]byte, error) {
+	kept, err := r.Memory.Turn(ctx, t, rec, q)
+	if kept != nil && r.again != nil {
+		kept = r.again(kept)
+	}
+	return kept, err
 }
 
 func (r *records) Take(ctx context.Context, jti string) (store.Taken, error) {
 	r.takes.Add(1)
+	if r.failed != nil {
+		return store.Taken{}, r.failed
+	}
 	if r.take != nil {
 		return r.take(ctx, jti)
 	}

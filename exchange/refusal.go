@@ -12,6 +12,8 @@ var (
 	ErrQuota = errors.New("exchange: client is at its quota")
 	// ErrRevoked: what the grant rests on was revoked while it was being made. 503: a new attempt decides anew.
 	ErrRevoked = errors.New("exchange: revoked meanwhile")
+	// ErrReplayed: the refresh token was used before: two hold what only one should.
+	ErrReplayed = errors.New("exchange: refresh token was used before")
 	// ErrTooLarge: a JWT is over MaxToken or the record over its cap.
 	ErrTooLarge = errors.New("exchange: grant is too large")
 )

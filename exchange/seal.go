@@ -41,9 +41,12 @@ var errNotOpened = errors.New("record does not open")
 
 // seal writes the record of r, whose jti the caller has derived already. ErrTooLarge if the contents are over a cap.
 func (s *Stamper) seal(r Reference, jti string, c contents, expires time.Time) ([]byte, error) {
-	var nonce [cipherAt - nonceAt]byte
+	return s.sealWith(r, jti, c, expires, freshNonce())
+}
+
+func freshNonce() (nonce [cipherAt - nonceAt]byte) {
 	rand.Read(nonce[:]) // never fails
-	return s.sealWith(r, jti, c, expires, nonce)
+	return nonce
 }
 
 func (s *Stamper) sealWith(r Reference, jti string, c contents, expires time.Time, nonce [cipherAt - nonceAt]byte) ([]byte, error) {
