@@ -33,15 +33,16 @@ var arrows = map[string][]string{
 	"exchange":   {"revocation", "verifier", "store"},
 	// the rooms
 	"gateway": {"exchange", "routes"},
-	"issuer":  {"exchange", "revocation", "verifier", "issuer/clients", "issuer/keyring", "issuer/sealing", "issuer/trust"},
+	"issuer":  {"exchange", "revocation", "verifier", "issuer/clients", "issuer/envelope", "issuer/keyring", "issuer/sealing", "issuer/trust"},
 	"admin":   {}, // rooms hand it their handlers
 	// the issuer's own
-	"issuer/clients": {},
-	"issuer/keyring": {"issuer/sealing", "verifier"},
-	"issuer/sealing": {},
-	"issuer/trust":   {"verifier"},
+	"issuer/clients":  {},
+	"issuer/envelope": {"verifier"},
+	"issuer/keyring":  {"issuer/sealing", "verifier"},
+	"issuer/sealing":  {},
+	"issuer/trust":    {"verifier"},
 	// the desk
-	"configs": {"gateway", "issuer", "issuer/clients", "issuer/sealing", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
+	"configs": {"gateway", "issuer", "issuer/clients", "issuer/envelope", "issuer/sealing", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
 	// the door
 	"cmd/coatcheck": {"*"},
 	// kits for tests
@@ -57,7 +58,7 @@ var homes = map[string][]string{
 	"github.com/gin-gonic/gin":           {"gateway", "verifier/ginverifier"},
 	"github.com/redis/go-redis":          {"store"},
 	"github.com/golang-jwt/jwt":          {"issuer", "issuer/keyring", "verifier"},
-	"github.com/go-jose/go-jose":         {"verifier"},
+	"github.com/go-jose/go-jose":         {"verifier", "issuer/envelope"},
 	"github.com/maypok86/otter":          {"exchange", "gateway"},
 	"github.com/alexedwards/argon2id":    {"issuer/clients"},
 	"go.yaml.in/yaml":                    {"configs"},

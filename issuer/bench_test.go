@@ -82,7 +82,7 @@ func BenchmarkMint(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := k.mint(r, g); err != nil {
+		if _, err := k.mint(b.Context(), r, g); err != nil {
 			b.Fatal(err)
 		}
 	}

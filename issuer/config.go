@@ -10,6 +10,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/envelope"
 	"github.com/coatcheck/coatcheck/issuer/sealing"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -65,6 +66,11 @@ type Config struct {
 type Audience struct {
 	Scopes   map[string]string // scope → description; a scope belongs to one audience
 	Resource string            // RFC 8707 URI that also names it; optional
+	// Claims are the names of the claims beside ours that the service may see; its JWTs carry no others. Nil: those that are
+	// configured for the client, and none of those that another issuer says of a subject. Not nil: exactly these, of both.
+	Claims []string
+	// Envelope encrypts the JWTs to the service. Nil: they are signed alone.
+	Envelope *envelope.Recipient
 }
 
 // StateStore keeps the sealed key ring, with compare-and-swap. Both stores of package store are one. It is an

@@ -2,6 +2,7 @@ package issuer
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -15,11 +16,11 @@ const clientCredentials = "client_credentials"
 // basis is what a grant rests on: whom it speaks for, and what it can at most be. Each grant type makes one out of what it
 // was sent; from there on all grants are decided, minted and stored alike.
 type basis struct {
-	subject string              // `sub` of every JWT: "client:" + id, or that of somebody for whom another issuer speaks
-	claims  []byte              // of the subject, beside the client's configured ones, as they stand in a JWT: `,"name":value` each
-	within  map[string][]string // audience → scopes: nothing else is given; nil: whatever the client may have
-	until   time.Time           // no token lives longer; zero: the client's ttl alone counts
-	family  string              // handle of the family that it belongs to; empty: it begins one
+	subject string                     // `sub` of every JWT: "client:" + id, or that of somebody for whom another issuer speaks
+	claims  map[string]json.RawMessage // that another issuer says of the subject; none has a reserved name
+	within  map[string][]string        // audience → scopes: nothing else is given; nil: whatever the client may have
+	until   time.Time                  // no token lives longer; zero: the client's ttl alone counts
+	family  string                     // handle of the family that it belongs to; empty: it begins one
 }
 
 // granter makes the basis of one grant type. Its client has authenticated, is registered for the grant type, and may be a

@@ -1,6 +1,7 @@
 package issuer
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -28,7 +29,7 @@ type grant struct {
 }
 
 // mint signs one JWT per audience, and the manifest that says which they are.
-func (i *Issuer) mint(r *keyring.Ring, g grant) (exchange.Deposit, error) {
+func (i *Issuer) mint(ctx context.Context, r *keyring.Ring, g grant) (exchange.Deposit, error) {
 	key := r.Active()
 	handles := g.basis.handles(i.indexKeys[0], g.client.ID, g.jti)
 	manifest := exchange.Manifest{
@@ -37,18 +38,9 @@ func (i *Issuer) mint(r *keyring.Ring, g grant) (exchange.Deposit, error) {
 	}
 	tokens := make(map[string]exchange.Token, len(g.shares))
 	for _, s := range g.shares {
-		claims, err := i.claims(g, s, handles)
+		text, err := i.token(ctx, key, g, s, handles)
 		if err != nil {
 			return exchange.Deposit{}, err
-		}
-		text, err := key.Sign(tokenType, claims)
-		if err != nil {
-			return exchange.Deposit{}, err
-		}
-		if len(text) > exchange.MaxToken {
-			// Only the configured claims can be that long.
-			return exchange.Deposit{}, fmt.Errorf("issuer: token is too large: client %s, audience %s: %d bytes, at most %d: shorten the client's claims",
-				g.client.ID, s.audience, len(text), exchange.MaxToken)
 		}
 		tokens[s.audience] = exchange.NewToken(text)
 		manifest.Shares[s.audience] = exchange.ManifestShare{Scopes: s.scopes, SHA256: sha256.Sum256([]byte(text))}
@@ -68,6 +60,27 @@ func (i *Issuer) mint(r *keyring.Ring, g grant) (exchange.Deposit, error) {
 	}, nil
 }
 
+// token signs the JWT of one audience, and encrypts it when its service asks for that.
+func (i *Issuer) token(ctx context.Context, key *keyring.Key, g grant, s share, h exchange.Handles) (string, error) {
+	claims, err := i.claims(g, s, h)
+	if err != nil {
+		return "", err
+	}
+	text, err := key.Sign(tokenType, claims)
+	if e := i.register.services[s.audience].envelope; err == nil && e != nil {
+		text, err = e.Wrap(ctx, text)
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(text) > exchange.MaxToken {
+		// Only the claims beside ours can be that long.
+		return "", fmt.Errorf("issuer: token is too large: client %s, audience %s: %d bytes, at most %d: shorten the client's claims, or list fewer for the audience",
+			g.client.ID, s.audience, len(text), exchange.MaxToken)
+	}
+	return text, nil
+}
+
 // accessClaims are the claims of an access token (RFC 9068 §2.2) and our handles. The names are clients.ReservedClaims'.
 type accessClaims struct {
 	Issuer   string           `json:"iss"`
@@ -81,8 +94,8 @@ type accessClaims struct {
 	Handles  exchange.Handles `json:"handles"`
 }
 
-// claims of one audience's token, with the configured ones and the subject's behind ours; package clients has seen to it that
-// no name is there twice.
+// claims of one audience's token: ours, and behind them those that its service may see. No name is there twice, because none
+// of theirs is reserved.
 func (i *Issuer) claims(g grant, s share, h exchange.Handles) ([]byte, error) {
 	own, err := json.Marshal(accessClaims{
 		Issuer: i.place.issuer, Subject: g.basis.subject, Audience: s.audience, ClientID: g.client.ID,
@@ -92,7 +105,9 @@ func (i *Issuer) claims(g grant, s share, h exchange.Handles) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("issuer: encode claims: %w", err)
 	}
-	own = append(own[:len(own)-1], g.client.Extra...)
-	own = append(own, g.basis.claims...)
+	own, err = appendClaims(own[:len(own)-1], i.register.services[s.audience].visible(g.client.Extra, g.basis.claims))
+	if err != nil {
+		return nil, fmt.Errorf("issuer: encode claims: %w", err)
+	}
 	return append(own, '}'), nil
 }

@@ -16,15 +16,16 @@ import (
 // register is the configuration of audiences, checked and frozen: what New was given may change afterwards without
 // changing it. Who may have what of them is in the register of clients.
 type register struct {
-	owners    map[string]string // scope → the audience that owns it
-	resources map[string]string // RFC 8707 URI → audience
+	owners    map[string]string   // scope → the audience that owns it
+	services  map[string]audience // by the name of the audience
+	resources map[string]string   // RFC 8707 URI → audience
 	clients   *clients.Register
 	longest   time.Duration // life of any client's tokens
 }
 
 // newRegister says everything that is wrong with audiences and clients, in the order of their names.
 func newRegister(c Config, grantTypes []string) (*register, error) {
-	r := &register{owners: map[string]string{}, resources: map[string]string{}}
+	r := &register{owners: map[string]string{}, resources: map[string]string{}, services: map[string]audience{}}
 	var faults []error
 	for _, name := range slices.Sorted(maps.Keys(c.Audiences)) {
 		for _, err := range r.addAudience(name, c.Audiences[name]) {
@@ -65,6 +66,11 @@ func (r *register) addAudience(name string, a Audience) (faults []error) {
 		}
 		r.owners[scope] = name
 	}
+	seen, err := newAudience(a)
+	if err != nil {
+		faults = append(faults, err)
+	}
+	r.services[name] = seen
 	if a.Resource == "" {
 		return faults
 	}

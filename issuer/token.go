@@ -10,6 +10,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/envelope"
 	"github.com/coatcheck/coatcheck/issuer/keyring"
 )
 
@@ -132,7 +133,7 @@ func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*cl
 
 // deposit mints and stores; its refusals are the service's, not the client's doing.
 func (i *Issuer) deposit(ctx context.Context, r *keyring.Ring, reference exchange.Reference, g grant) *refusal {
-	d, err := i.mint(r, g)
+	d, err := i.mint(ctx, r, g)
 	if err == nil {
 		err = i.depositor.Deposit(ctx, reference, d)
 	}
@@ -148,6 +149,8 @@ func (i *Issuer) deposit(ctx context.Context, r *keyring.Ring, reference exchang
 		return unavailableNow("something was revoked while this token was made: try again", err)
 	case errors.Is(err, exchange.ErrUnavailable):
 		return unavailableNow("the store is not available", err)
+	case errors.Is(err, envelope.ErrNoKey):
+		return unavailableNow("the key that a service wants its tokens encrypted to is not available", err)
 	case errors.Is(err, exchange.ErrTooLarge):
 		return &refusal{outcome: invalidTarget, why: "too many audiences at once: ask for fewer", detail: err}
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,23 +27,7 @@ func (d DecryptionKey) Public() (Key, error) {
 	if !ok {
 		return Key{}, fmt.Errorf("verifier: a %T is no private key", d.Private)
 	}
-	k := Key{ID: d.ID, Algorithm: d.Algorithm, Public: private.Public()}
-	if _, isRSA := k.Public.(*rsa.PublicKey); k.Algorithm == "" && isRSA {
-		k.Algorithm = RSAOAEP256
-	} else if k.Algorithm == "" {
-		k.Algorithm = ECDHES
-	}
-	if k.ID == "" {
-		sum, err := (&jose.JSONWebKey{Key: k.Public}).Thumbprint(crypto.SHA256)
-		if err != nil {
-			return Key{}, fmt.Errorf("verifier: decryption key: %w", err)
-		}
-		k.ID = base64.RawURLEncoding.EncodeToString(sum)
-	}
-	if err := k.CheckEncryption(); err != nil {
-		return Key{}, fmt.Errorf("verifier: decryption key %q: %w", k.ID, err)
-	}
-	return k, nil
+	return NewEncryptionKey(private.Public(), d.Algorithm, d.ID)
 }
 
 // opener opens encrypted tokens; one without keys refuses them.

@@ -2,11 +2,15 @@ package verifier
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/rsa"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/go-jose/go-jose/v4"
 )
 
 // Key management algorithms of an encrypted token (RFC 7518 §4.1). The content is always under A256GCM.
@@ -66,6 +70,28 @@ func ParseEncryptionKeys(data []byte, algorithm string) (EncryptionKeys, error) 
 		return nil, fmt.Errorf("verifier: key set has no usable encryption key (%s)", strings.Join(skipped, "; "))
 	}
 	return keys, nil
+}
+
+// NewEncryptionKey is a public key to encrypt to. Without an algorithm it is ECDHES for an EC key and RSAOAEP256 for an RSA
+// key, without an id the RFC 7638 thumbprint: so issuer and service have the same name for it without asking each other.
+func NewEncryptionKey(public crypto.PublicKey, algorithm, id string) (Key, error) {
+	k := Key{ID: id, Algorithm: algorithm, Public: public}
+	if _, isRSA := public.(*rsa.PublicKey); k.Algorithm == "" && isRSA {
+		k.Algorithm = RSAOAEP256
+	} else if k.Algorithm == "" {
+		k.Algorithm = ECDHES
+	}
+	if k.ID == "" {
+		sum, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
+		if err != nil {
+			return Key{}, fmt.Errorf("verifier: encryption key: %w", err)
+		}
+		k.ID = base64.RawURLEncoding.EncodeToString(sum)
+	}
+	if err := k.CheckEncryption(); err != nil {
+		return Key{}, fmt.Errorf("verifier: encryption key %q: %w", k.ID, err)
+	}
+	return k, nil
 }
 
 func parseEncryptionKey(jwk object, text, algorithm string) (Key, error) {

@@ -10,7 +10,8 @@ import (
 
 // freezeClaims encodes the configured claims once. A name that a registered claim, one of ours or an earlier one has
 // is refused, also in other letters: some JSON readers take "SUB" for "sub", and package verifier takes neither.
-func freezeClaims(in map[string]any) (out []byte, faults []error) {
+func freezeClaims(in map[string]any) (out map[string]json.RawMessage, faults []error) {
+	out = make(map[string]json.RawMessage, len(in))
 	taken := ReservedClaims()
 	for _, name := range slices.Sorted(maps.Keys(in)) {
 		if name == "" || slices.ContainsFunc(taken, func(r string) bool { return strings.EqualFold(r, name) }) {
@@ -18,12 +19,12 @@ func freezeClaims(in map[string]any) (out []byte, faults []error) {
 			continue
 		}
 		taken = append(taken, name)
-		one, err := json.Marshal(map[string]any{name: in[name]})
+		value, err := json.Marshal(in[name])
 		if err != nil {
 			faults = append(faults, fmt.Errorf("claim %q cannot be written as JSON", name))
 			continue
 		}
-		out = append(append(out, ','), one[1:len(one)-1]...)
+		out[name] = value
 	}
 	return out, faults
 }

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,8 +27,8 @@ type Client struct {
 // Known is a client that was checked and frozen: whatever it was made of may change afterwards without changing it. It
 // is shared by all requests, so nobody writes to it.
 type Known struct {
-	Client        // with its ID and its TTL; scopes and what it serves are sorted, each once
-	Extra  []byte // its claims, as they stand in each of its JWTs: `,"name":value` for each
+	Client                            // with its ID and its TTL; scopes and what it serves are sorted, each once
+	Extra  map[string]json.RawMessage // its claims, as they stand in its JWTs
 }
 
 // Rules are what a client may refer to.
