@@ -46,6 +46,8 @@ type Config struct {
 	Audiences map[string]Audience
 	// Clients by id: who may ask.
 	Clients map[string]clients.Client
+	// Trusted are other issuers by alias: those whose word is taken for who somebody is.
+	Trusted map[string]Trusted
 	// RevokeRate is how many revocations a second each client may ask for, RevokeBurst how many at once; default 20 and
 	// 100. Each of this process' own.
 	RevokeRate  float64

@@ -21,6 +21,7 @@ const (
 	bodyTooLarge     outcome = "body_too_large"
 	invalidRequest   outcome = "invalid_request"
 	invalidClient    outcome = "invalid_client"
+	invalidGrant     outcome = "invalid_grant"
 	unauthorized     outcome = "unauthorized_client"
 	unsupportedGrant outcome = "unsupported_grant_type"
 	invalidScope     outcome = "invalid_scope"
@@ -57,7 +58,7 @@ func (o outcome) answer() (status int, code string) {
 		return http.StatusUnsupportedMediaType, "invalid_request"
 	case bodyTooLarge:
 		return http.StatusRequestEntityTooLarge, "invalid_request"
-	case invalidRequest, unauthorized, unsupportedGrant, invalidScope, invalidTarget, unsupportedToken:
+	case invalidRequest, invalidGrant, unauthorized, unsupportedGrant, invalidScope, invalidTarget, unsupportedToken:
 		return http.StatusBadRequest, string(o)
 	case anotherClients:
 		return http.StatusBadRequest, "invalid_grant"

@@ -15,7 +15,17 @@ const (
 	maxParameters = 32
 	maxName       = 64      // bytes of a parameter's name
 	maxValue      = 4 << 10 // bytes of a parameter's value
+	maxTokenValue = 8 << 10 // bytes of one that is a token of another issuer's making
 )
+
+// longest is how long the value of a parameter may be.
+func longest(name string) int {
+	switch name {
+	case "subject_token", "actor_token", "assertion":
+		return maxTokenValue
+	}
+	return maxValue
+}
 
 // form is a decoded body. Parameters without a value are not in it (RFC 6749 §3.2: treated as omitted).
 type form map[string][]string
@@ -56,8 +66,8 @@ func parseForm(body string) (form, *refusal) {
 			return nil, &refusal{outcome: invalidRequest, why: "a parameter is repeated", about: name}
 		}
 		for _, v := range all {
-			if len(v) > maxValue {
-				return nil, &refusal{outcome: invalidRequest, why: "a parameter is longer than 4 KiB", about: name}
+			if len(v) > longest(name) {
+				return nil, &refusal{outcome: invalidRequest, why: "a parameter is too long", about: name}
 			}
 			if v != "" {
 				f[name] = append(f[name], v)

@@ -16,11 +16,15 @@ const clientCredentials = "client_credentials"
 // basis is what a grant rests on: whom it speaks for, and what it can at most be. Each grant type makes one out of what it
 // was sent; from there on all grants are decided, minted and stored alike.
 type basis struct {
-	subject string                     // `sub` of every JWT: "client:" + id, or that of somebody for whom another issuer speaks
-	claims  map[string]json.RawMessage // that another issuer says of the subject; none has a reserved name
-	within  map[string][]string        // audience → scopes: nothing else is given; nil: whatever the client may have
-	until   time.Time                  // no token lives longer; zero: the client's ttl alone counts
-	family  string                     // handle of the family that it belongs to; empty: it begins one
+	subject    string                     // `sub` of every JWT: "client:" + id, or that of somebody for whom another issuer speaks
+	claims     map[string]json.RawMessage // that another issuer says of the subject; none has a reserved name
+	within     map[string][]string        // audience → scopes: nothing else is given; nil: whatever the client may have
+	until      time.Time                  // no token lives longer; zero: the client's ttl alone counts
+	family     string                     // handle of the family that it belongs to; empty: it begins one
+	act        *actor                     // who acts for the subject; nil: nobody
+	mayAct     string                     // who alone may act for it; empty: that was not said
+	depth      int                        // how many exchanges lie behind it
+	issuedType string                     // of token exchange: what the answer calls the token
 }
 
 // granter makes the basis of one grant type. Its client has authenticated, is registered for the grant type, and may be a
@@ -32,7 +36,7 @@ type granter func(ctx context.Context, c *clients.Known, req tokenRequest, e *ev
 
 // newGranters are the grant types that are offered, by name.
 func (i *Issuer) newGranters() map[string]granter {
-	return map[string]granter{clientCredentials: grantClient}
+	return map[string]granter{clientCredentials: grantClient, tokenExchange: i.grantExchange, jwtBearer: i.grantAssertion}
 }
 
 // grantClient is client_credentials.

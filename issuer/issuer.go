@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/issuer/keyring"
+	"github.com/coatcheck/coatcheck/issuer/sealing"
 	"github.com/coatcheck/coatcheck/verifier"
 	metricnoop "go.opentelemetry.io/otel/metric/noop"
 	"go.opentelemetry.io/otel/trace"
@@ -60,6 +61,7 @@ type Issuer struct {
 	caller      func(*http.Request) string
 	trail       *trail
 	indexKeys   []indexKey // that of the sealing key first
+	sealing     *sealing.Keys
 }
 
 // New validates the configuration and says everything that is wrong with it; it touches no dependency.
@@ -98,6 +100,7 @@ func New(c Config) (*Issuer, error) {
 		caller:      c.Caller,
 		trail:       &trail{Auditor: c.Auditor, required: c.AuditRequired},
 		indexKeys:   newIndexKeys(c.Sealing),
+		sealing:     c.Sealing,
 	}
 	i.granters = i.newGranters()
 	if i.register, err = newRegister(c, slices.Sorted(maps.Keys(i.granters))); err != nil {

@@ -83,7 +83,7 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 		t.Fatal(err)
 	}
 	keys := &lateKeys{}
-	edge, err := exchange.New(exchange.Config{Issuer: testIssuer, Stamper: stamper, Records: s, Keys: keys, Log: follower})
+	edge, err := exchange.New(exchange.Config{Issuer: testIssuer, Stamper: stamper, Records: s, Keys: keys, Log: follower, Origins: true})
 	if err != nil {
 		t.Fatal(err)
 	}

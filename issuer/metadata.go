@@ -70,7 +70,7 @@ func newMetadata(p place, r *register) *document {
 		RevocationEndpoint: p.base + "/oauth2/revoke",
 		JWKS:               p.base + "/.well-known/jwks.json",
 		Scopes:             slices.Sorted(maps.Keys(r.owners)),
-		Grants:             []string{clientCredentials},
+		Grants:             r.grantTypes(),
 		AuthMethods:        []string{secretBasic, secretPost},
 		RevokeAuthMethods:  []string{secretBasic, secretPost},
 	})

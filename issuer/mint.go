@@ -26,6 +26,7 @@ type grant struct {
 	issuedAt time.Time
 	expires  time.Time
 	since    exchange.Since // what is revoked later refuses the deposit
+	origin   string         // sealed; empty: nothing will be derived from it
 }
 
 // mint signs one JWT per audience, and the manifest that says which they are.
@@ -35,6 +36,9 @@ func (i *Issuer) mint(ctx context.Context, r *keyring.Ring, g grant) (exchange.D
 	manifest := exchange.Manifest{
 		Issuer: i.place.issuer, JTI: g.jti, ClientID: g.client.ID, Handles: handles,
 		IssuedAt: g.issuedAt, ExpiresAt: g.expires, Shares: make(map[string]exchange.ManifestShare, len(g.shares)),
+	}
+	if err := i.addOrigin(&g, &manifest); err != nil {
+		return exchange.Deposit{}, err
 	}
 	tokens := make(map[string]exchange.Token, len(g.shares))
 	for _, s := range g.shares {
@@ -73,6 +77,10 @@ func (i *Issuer) token(ctx context.Context, key *keyring.Key, g grant, s share, 
 	if err != nil {
 		return "", err
 	}
+	if len(text) > exchange.MaxToken && g.originFor(s.audience, i.register.derived) != "" {
+		g.origin = "" // the service gets its token, and cannot exchange it
+		return i.token(ctx, key, g, s, h)
+	}
 	if len(text) > exchange.MaxToken {
 		// Only the claims beside ours can be that long.
 		return "", fmt.Errorf("issuer: token is too large: client %s, audience %s: %d bytes, at most %d: shorten the client's claims, or list fewer for the audience",
@@ -91,7 +99,9 @@ type accessClaims struct {
 	Expires  int64            `json:"exp"`
 	JTI      string           `json:"jti"`
 	Scope    string           `json:"scope,omitempty"`
+	Act      *actor           `json:"act,omitempty"`
 	Handles  exchange.Handles `json:"handles"`
+	Origin   string           `json:"origin,omitempty"` // for issuers alone
 }
 
 // claims of one audience's token: ours, and behind them those that its service may see. No name is there twice, because none
@@ -100,7 +110,7 @@ func (i *Issuer) claims(g grant, s share, h exchange.Handles) ([]byte, error) {
 	own, err := json.Marshal(accessClaims{
 		Issuer: i.place.issuer, Subject: g.basis.subject, Audience: s.audience, ClientID: g.client.ID,
 		IssuedAt: g.issuedAt.Unix(), Expires: g.expires.Unix(), JTI: g.jti,
-		Scope: strings.Join(s.scopes, " "), Handles: h,
+		Scope: strings.Join(s.scopes, " "), Act: g.basis.act, Handles: h, Origin: g.originFor(s.audience, i.register.derived),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("issuer: encode claims: %w", err)

@@ -20,6 +20,8 @@ type register struct {
 	services  map[string]audience // by the name of the audience
 	resources map[string]string   // RFC 8707 URI → audience
 	clients   *clients.Register
+	trusted   map[string]trusted // by the `iss` of its tokens
+	derived   derived
 	longest   time.Duration // life of any client's tokens
 }
 
@@ -37,6 +39,7 @@ func newRegister(c Config, grantTypes []string) (*register, error) {
 		faults = append(faults, fmt.Errorf("issuer: %w", err))
 	}
 	r.clients, r.longest = known, max(c.TTL, known.Longest())
+	faults = append(faults, r.addTrust(c)...)
 	return r, errors.Join(faults...)
 }
 
@@ -49,7 +52,7 @@ func (c Config) rules(grantTypes []string) clients.Rules {
 			audiences[name][scope] = true
 		}
 	}
-	return clients.Rules{GrantTypes: grantTypes, WithSecret: []string{clientCredentials}, Audiences: audiences, TTL: c.TTL}
+	return clients.Rules{GrantTypes: grantTypes, WithSecret: []string{clientCredentials, tokenExchange, jwtBearer}, Audiences: audiences, TTL: c.TTL}
 }
 
 func (r *register) addAudience(name string, a Audience) (faults []error) {

@@ -23,6 +23,7 @@ type event struct {
 	keyID     string
 	proved    bool     // the client has authenticated
 	grantType string   // one that is offered, and that the client may use
+	rests     string   // jti of the grant that a new one is derived from; empty: of none, or of another issuer's token
 	jti       string   // of the token to be revoked, once it is known to be one of ours
 	done      outcome  // what has happened; counts only if nothing was refused
 	refused   *refusal // nil: done
@@ -109,6 +110,9 @@ func (e event) attributes(name string) []slog.Attr {
 	}
 	if e.jti != "" {
 		attrs = append(attrs, slog.String("jti", e.jti))
+	}
+	if e.rests != "" {
+		attrs = append(attrs, slog.String("subject_jti", e.rests))
 	}
 	if g := e.grant; g != nil {
 		audiences := make([]string, len(g.shares))

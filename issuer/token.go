@@ -29,6 +29,7 @@ type tokenRequest struct {
 // refresh token: who has a secret can ask again (§4.4.3).
 type tokenAnswer struct {
 	AccessToken string `json:"access_token"`
+	IssuedType  string `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1: of token exchange alone
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int64  `json:"expires_in"` // seconds, rounded down
 	Scope       string `json:"scope,omitempty"`
@@ -115,6 +116,7 @@ func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenReque
 	}
 	return tokenAnswer{
 		AccessToken: reference.Reveal(),
+		IssuedType:  b.issuedType,
 		TokenType:   "Bearer",
 		ExpiresIn:   int64(time.Until(g.expires) / time.Second),
 		Scope:       g.scope(),

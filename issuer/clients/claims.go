@@ -36,6 +36,6 @@ func ReservedClaims() []string {
 		"iss", "sub", "aud", "exp", "nbf", "iat", "jti",
 		"client_id", "scope", "cnf", "act", "may_act", "auth_time", "acr", "amr", "azp", "nonce", "sid", "events",
 		"authorization_details", "token_introspection",
-		"handles", "shares", "version",
+		"handles", "origin", "shares", "version",
 	}
 }

@@ -18,10 +18,19 @@ type Client struct {
 	Audiences        map[string][]string // audience → scopes that it may have
 	DefaultAudiences []string            // what it gets when it names neither audience nor scope
 	Serves           []string            // audiences that this client is the service of: of their tokens, and no others, it may ask
+	Exchange         Exchange            // what it may use as the subject of a token exchange
 	Claims           map[string]any      // extra claims in its JWTs; never a registered name or ours
 	TTL              time.Duration       // 0: that of the issuer
 	MaxGrants        int64               // live grants at a time; 0: 10,000
 	MaxBytes         int64               // sealed bytes at a time; 0: 40 MiB
+}
+
+// Exchange is which tokens of ours a client may exchange; of those of other issuers, their configuration decides. The zero
+// value is none.
+type Exchange struct {
+	References []string // the clients whose references it may use, its own only if it is named
+	JWTs       bool     // the JWTs that were made for an audience that it serves
+	Actors     bool     // beside the subject, the token of who acts for it: one of these, or a reference of its own
 }
 
 // Known is a client that was checked and frozen: whatever it was made of may change afterwards without changing it. It
@@ -107,6 +116,7 @@ func (c Client) frozen(id string) Client {
 	c.GrantTypes = slices.Clone(c.GrantTypes)
 	c.DefaultAudiences = slices.Clone(c.DefaultAudiences)
 	c.Serves = slices.Compact(slices.Sorted(slices.Values(c.Serves)))
+	c.Exchange.References = slices.Clone(c.Exchange.References)
 	audiences := make(map[string][]string, len(c.Audiences))
 	for audience, scopes := range c.Audiences {
 		audiences[audience] = slices.Compact(slices.Sorted(slices.Values(scopes)))
