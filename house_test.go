@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"issuer/sealing":  {},
 	"issuer/trust":    {"verifier"},
 	// the desk
-	"configs": {"gateway", "issuer", "issuer/clients", "issuer/envelope", "issuer/sealing", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
+	"configs": {"audit", "gateway", "issuer", "issuer/clients", "issuer/envelope", "issuer/sealing", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
 	// the door
 	"cmd/coatcheck": {"*"},
 	// kits for tests

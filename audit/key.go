@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// keySize is the size of a Key in bytes.
-const keySize = 32
+// KeySize is the size of a Key in bytes.
+const KeySize = 32
 
 // Key makes and checks the macs of a log. Who has it can write lines that verify, and nothing else: it opens nothing.
 // It cannot be printed, logged or marshalled.
@@ -22,10 +22,10 @@ type Key struct{ reveal func() []byte }
 
 // NewKey takes 32 random or derived bytes.
 func NewKey(secret []byte) (Key, error) {
-	if len(secret) != keySize {
-		return Key{}, fmt.Errorf("audit: a key has %d bytes, not %d", keySize, len(secret))
+	if len(secret) != KeySize {
+		return Key{}, fmt.Errorf("audit: a key has %d bytes, not %d", KeySize, len(secret))
 	}
-	kept := [keySize]byte(secret)
+	kept := [KeySize]byte(secret)
 	return Key{func() []byte { return kept[:] }}, nil
 }
 
@@ -34,7 +34,7 @@ func ParseKeys(text string) ([]Key, error) {
 	var keys []Key
 	for n, row := range strings.Split(strings.TrimRight(text, "\r\n"), "\n") {
 		raw, err := base64.StdEncoding.DecodeString(strings.TrimSpace(row))
-		if err != nil || len(raw) != keySize {
+		if err != nil || len(raw) != KeySize {
 			return nil, fmt.Errorf("audit: line %d is no key: `coatcheck audit key` prints one", n+1)
 		}
 		k, err := NewKey(raw)

@@ -20,7 +20,7 @@ func newCounts(p metric.MeterProvider, l *Log) (counts, error) {
 	if err != nil {
 		return counts{}, err
 	}
-	failing, err := meter.Int64ObservableGauge("coatcheck_audit_failing", metric.WithDescription("1: events are not written now."))
+	failing, err := meter.Int64ObservableGauge("coatcheck_audit_failing", metric.WithDescription("Whether events cannot be written now: 1 or 0."))
 	if err != nil {
 		return counts{}, err
 	}

@@ -33,6 +33,7 @@ func (b *builder) build() *Loaded {
 		l.Issuer = b.issuer()
 		l.Listen.Admin, l.AdminTokens = b.admin(), b.adminTokens()
 		l.Revoker, l.Journal = b.revoker(), b.journal()
+		l.Audit, l.AuditKeys = b.audit(l.Issuer.Sealing)
 	}
 	return l
 }

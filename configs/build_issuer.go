@@ -24,8 +24,11 @@ func (b *builder) issuer() *issuer.Config {
 		RotateEvery: or(b.file.Keys.RotateEvery, defaultRotate),
 		Sealing:     b.sealing(),
 		TTL:         b.ttl(),
-		Audiences:   map[string]issuer.Audience{},
-		Clients:     map[string]clients.Client{},
+
+		AuditRequired: b.file.Audit.Required,
+
+		Audiences: map[string]issuer.Audience{},
+		Clients:   map[string]clients.Client{},
 	}
 	if rate := float64(b.file.Limits.Revocations); rate > 0 {
 		config.RevokeRate, config.RevokeBurst = rate, max(1, int(burstOf*rate))

@@ -27,6 +27,7 @@ func (b *builder) check() {
 	b.checkTokens()
 	b.checkRevocation()
 	b.checkAdmin()
+	b.checkAudit()
 	b.checkAudiences()
 	b.checkUpstreams()
 	b.checkRoutes()

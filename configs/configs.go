@@ -39,6 +39,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/coatcheck/coatcheck/audit"
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/coatcheck/coatcheck/issuer"
@@ -96,10 +97,14 @@ type Loaded struct {
 	// Revoker: everything but Shards and Journal, which is the path of the latter; empty: it is kept in memory.
 	Revoker     *revocation.RevokerConfig
 	Journal     string
-	AdminTokens []AdminToken      // none without an issuer
-	Stamper     *exchange.Stamper // for issuer and edge
-	Telemetry   Telemetry
-	Warnings    []Fault // what loads and is probably not meant, or has no effect in this version
+	AdminTokens []AdminToken // none without an issuer
+	// Audit: everything but Redact, Logger and Meter; nil: there is no audit log. AuditKeys made its macs, and make them: the
+	// first does now.
+	Audit     *audit.Config
+	AuditKeys []audit.Key
+	Stamper   *exchange.Stamper // for issuer and edge
+	Telemetry Telemetry
+	Warnings  []Fault // what loads and is probably not meant, or has no effect in this version
 }
 
 // String names what was loaded and prints nothing of it: claims and addresses are nobody's business in a log.

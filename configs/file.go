@@ -27,6 +27,8 @@ type File struct {
 	Revocation RevocationSection `yaml:"revocation"`
 	// Who may use the admin API.
 	Admin AdminSection `yaml:"admin"`
+	// The record of what was issued, refused, revoked and changed, which cannot be changed unseen. Absent: the log alone.
+	Audit AuditSection `yaml:"audit"`
 	// The services that accept our JWTs, by the `aud` that they verify.
 	Audiences map[string]AudienceSection `yaml:"audiences"`
 	// The services behind routes, by name.
@@ -182,6 +184,18 @@ type AdminTokenSection struct {
 	TokenHash string `yaml:"token_hash"`
 	// What it may do: tokens:read (list, inspect), tokens:revoke. Required.
 	Scopes []string `yaml:"scopes"`
+}
+
+// AuditSection is the audit log of an issuer.
+type AuditSection struct {
+	// Its file: JSON lines, each chained to the one before by a hash and a keyed mac. One for each issuer, in a folder that
+	// only the issuer may write. It may be renamed at any time. Required if the section is there.
+	File string `yaml:"file"`
+	// Issue nothing, and acknowledge no revocation, that is not on its disk: each then waits for an fsync, and a full disk is
+	// a 503. Default false: both go on, and what is lost is counted. Changes by operators are always written down first.
+	Required bool `yaml:"required"`
+	// Size at which a file is put aside as FILE.NUMBER. Default 100MiB; 0: never. Nothing is ever removed.
+	MaxSize *Size `yaml:"max_size"`
 }
 
 // AudienceSection is one service that accepts our JWTs.

@@ -7,6 +7,7 @@
 //	coatcheck check -c FILE             every fault of a configuration, with its place and mend
 //	coatcheck call METHOD PATH          one call as a client, and what became of it
 //	coatcheck token revoke|list|inspect what an operator ends and sees, through the admin API
+//	coatcheck audit verify FILE...      whether the audit log is as it was written
 //	coatcheck version
 //
 // What the program tells people goes to standard output, what it logs and what went wrong to standard error.
@@ -53,6 +54,6 @@ edge swaps it for a JWT made for the one service that the request is for.`,
 		SilenceUsage:  true, // a wall of usage hides the one line that matters
 	}
 	root.SetVersionTemplate("{{.Version}}") // as `coatcheck version` prints it
-	root.AddCommand(newDev(), newRun(), newCheck(), newCall(), newToken(), newDemoService(), newVersion())
+	root.AddCommand(newDev(), newRun(), newCheck(), newCall(), newToken(), newAudit(), newDemoService(), newVersion())
 	return root
 }

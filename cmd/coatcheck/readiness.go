@@ -11,7 +11,8 @@ import (
 // readiness says whether this process should get traffic, and if not, why. Upstreams never count: an edge with a
 // dead upstream still serves the others.
 type readiness struct {
-	probes   []probe // fixed before the first request
+	probes   []probe       // fixed before the first request
+	audit    func() string // how the audit log ends, for whoever keeps anchors of it; nil: there is none. Fixed as well
 	draining atomic.Bool
 }
 
@@ -62,7 +63,7 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	body, kind := readyText(reasons), "text/plain; charset=utf-8"
 	if strings.Contains(req.Header.Get("Accept"), "application/json") {
-		body, kind = readyJSON(reasons), "application/json"
+		body, kind = r.json(reasons), "application/json"
 	}
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(status)
@@ -80,11 +81,16 @@ func readyText(reasons []unready) []byte {
 	return []byte(strings.Join(lines, "\n") + "\n")
 }
 
-func readyJSON(reasons []unready) []byte {
+func (r *readiness) json(reasons []unready) []byte {
+	head := ""
+	if r.audit != nil {
+		head = r.audit()
+	}
 	body, err := json.Marshal(struct {
 		Ready   bool      `json:"ready"`
 		Reasons []unready `json:"reasons"`
-	}{len(reasons) == 0, append([]unready{}, reasons...)})
+		Audit   string    `json:"audit_head,omitempty"`
+	}{len(reasons) == 0, append([]unready{}, reasons...), head})
 	if err != nil {
 		panic("coatcheck: internal error: readiness does not marshal: " + err.Error())
 	}

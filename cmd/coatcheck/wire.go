@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/coatcheck/coatcheck/audit"
 	"github.com/coatcheck/coatcheck/configs"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/store"
@@ -22,6 +23,7 @@ type process struct {
 	store    *store.Guard
 	follower *revocation.Follower
 	journal  *revocation.Journal // nil: another role
+	audit    *audit.Log          // nil: another role, or none is kept
 	ready    readiness
 	edge     http.Handler                  // nil: another role
 	issuer   http.Handler                  // nil: another role

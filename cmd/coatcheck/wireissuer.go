@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/coatcheck/coatcheck/admin"
+	"github.com/coatcheck/coatcheck/audit"
 	"github.com/coatcheck/coatcheck/configs"
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer"
@@ -35,6 +36,12 @@ func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 	c.Depositor = exchange.NewDepositor(l.Stamper, p.store, p.follower)
 	c.Revoker, c.Grants, c.Listing = revoker, grants, p.store
 	c.Caller = admin.Caller
+	if err := p.openAudit(l); err != nil {
+		return nil, err
+	}
+	if p.audit != nil {
+		c.Auditor = p.audit
+	}
 	c.Logger, c.Meter, c.Tracer = p.log, p.tel.meter, p.tel.issuer
 	i, err := issuer.New(c)
 	if err != nil {
@@ -47,6 +54,24 @@ func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 	return i.Keys(), p.wireAdmin(l, i)
 }
 
+// openAudit opens the audit log, if there is to be one, before anything happens that it would have to say.
+func (p *process) openAudit(l *configs.Loaded) (err error) {
+	if l.Audit == nil {
+		return nil
+	}
+	c := *l.Audit
+	c.Redact, c.Logger, c.Meter = redact, p.log, p.tel.meter
+	if p.audit, err = audit.Open(c); err != nil {
+		return explainFile("audit.file", c.Path, err)
+	}
+	if l.Issuer.AuditRequired {
+		p.need("audit", p.audit.Ready)
+	}
+	p.ready.audit = p.audit.Head
+	p.do(p.audit.Run)
+	return nil
+}
+
 // ownKeys are the issuer's own keys, for what has to be there before the issuer is. They are set before anything runs.
 type ownKeys struct{ verifier.KeySource }
 
@@ -57,7 +82,7 @@ func (p *process) wireRevoker(l *configs.Loaded) (*revocation.Revoker, error) {
 	if l.Journal != "" {
 		var err error
 		if p.journal, err = revocation.OpenJournal(l.Journal); err != nil {
-			return nil, explainJournal(l.Journal, err)
+			return nil, explainFile("revocation.journal", l.Journal, err)
 		}
 	}
 	c := *l.Revoker
@@ -82,6 +107,9 @@ func (p *process) wireAdmin(l *configs.Loaded, i *issuer.Issuer) (err error) {
 		return nil
 	}
 	c := admin.Config{Logger: p.log, Known: settle}
+	if p.audit != nil {
+		c.Auditor = p.audit
+	}
 	for _, t := range l.AdminTokens {
 		token := admin.Token{Name: t.Name, SHA256: t.SHA256}
 		for _, s := range t.Scopes {
@@ -100,9 +128,9 @@ func (p *process) wireAdmin(l *configs.Loaded, i *issuer.Issuer) (err error) {
 	return err
 }
 
-// explainJournal: the path is the configuration's (78), what the system does not permit is its owner's (77), and the rest
+// explainFile: the path is the configuration's (78), what the system does not permit is its owner's (77), and the rest
 // is a disk that cannot be had: full, damaged, or held by another issuer (69).
-func explainJournal(path string, err error) error {
+func explainFile(key, path string, err error) error {
 	code := exitUnavailable
 	switch {
 	case errors.Is(err, fs.ErrPermission):
@@ -110,5 +138,5 @@ func explainJournal(path string, err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		code = exitConfig
 	}
-	return &exitError{code, fmt.Errorf("open revocation.journal %s: %w", path, err)}
+	return &exitError{code, fmt.Errorf("open %s %s: %w", key, path, err)}
 }
