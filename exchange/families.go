@@ -44,17 +44,20 @@ type Family struct {
 	MaxBytes  int64     // of this client; 0: default 40 MiB
 }
 
-// Begin stores a new family, and returns its first token. ErrQuota, ErrRevoked, ErrTooLarge or ErrUnavailable.
-func (f *Families) Begin(ctx context.Context, p Family) (Refresh, error) {
-	r := f.first()
+// New makes the first token of a new family; its JTI may go into the origin before that is stored.
+func (f *Families) New() Refresh { return f.first() }
+
+// Begin stores the family of a first token. ErrQuota, ErrRevoked, ErrTooLarge or ErrUnavailable; after an error the token is
+// worthless.
+func (f *Families) Begin(ctx context.Context, r Refresh, p Family) error {
 	jti := r.JTI()
 	since, err := f.depositor.since(p.Since, jti)
 	if err != nil {
-		return Refresh{}, err
+		return err
 	}
 	blob, err := f.seal(r, jti, p.Origin, p.ExpiresAt)
 	if err != nil {
-		return Refresh{}, fmt.Errorf("%w: deposit %s", err, jti)
+		return fmt.Errorf("%w: deposit %s", err, jti)
 	}
 	err = f.depositor.records.Put(ctx, store.Record{
 		JTI:       jti,
@@ -68,7 +71,7 @@ func (f *Families) Begin(ctx context.Context, p Family) (Refresh, error) {
 		Since:     since,
 		First:     r.mark(),
 	}, quotaOf(p.MaxGrants, p.MaxBytes))
-	return r, refused(jti, err)
+	return refused(jti, err)
 }
 
 // seal writes the blob of a family: the origin behind its length in four bytes, and zeros up to a size class.

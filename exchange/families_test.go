@@ -19,7 +19,8 @@ func (k *kit) begin() (*exchange.Families, exchange.Refresh) {
 	k.t.Helper()
 	f := exchange.NewFamilies(k.depositor, k.records)
 	now := time.Now().Truncate(time.Second)
-	r, err := f.Begin(k.t.Context(), exchange.Family{
+	r := f.New()
+	err := f.Begin(k.t.Context(), r, exchange.Family{
 		Origin: origin, IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour), Since: k.depositor.Since(),
 		Handles: exchange.Handles{Client: "clienthandle", Family: "familyhandle", Subject: "subjecthandle"},
 	})
@@ -169,7 +170,7 @@ func TestFamiliesRefuseWhatIsTooLarge(t *testing.T) {
 	k := newKit(t, hold)
 	f, r := k.begin()
 	now := time.Now().Truncate(time.Second)
-	_, err := f.Begin(t.Context(), exchange.Family{
+	err := f.Begin(t.Context(), f.New(), exchange.Family{
 		Origin: strings.Repeat("x", exchange.MaxRecord), IssuedAt: now, ExpiresAt: now.Add(time.Hour), Since: k.depositor.Since(),
 		Handles: exchange.Handles{Client: "c", Family: "f", Subject: "s"},
 	})
@@ -192,11 +193,11 @@ func TestRevocationThatCrossesAFamilyWins(t *testing.T) {
 	since := k.depositor.Since()
 	h := exchange.Handles{Client: "other", Family: "other", Subject: "other"}
 	k.revoke(store.KindSubject, "other")
-	_, err := f.Begin(t.Context(), exchange.Family{Origin: origin, IssuedAt: now, ExpiresAt: now.Add(time.Hour), Since: since, Handles: h})
+	err := f.Begin(t.Context(), f.New(), exchange.Family{Origin: origin, IssuedAt: now, ExpiresAt: now.Add(time.Hour), Since: since, Handles: h})
 	if !errors.Is(err, exchange.ErrRevoked) {
 		t.Errorf("a family of a subject that was revoked meanwhile: %v", err)
 	}
-	_, err = f.Begin(t.Context(), exchange.Family{Origin: origin, IssuedAt: now, ExpiresAt: now.Add(time.Hour), Handles: h})
+	err = f.Begin(t.Context(), f.New(), exchange.Family{Origin: origin, IssuedAt: now, ExpiresAt: now.Add(time.Hour), Handles: h})
 	if !errors.Is(err, exchange.ErrUnavailable) {
 		t.Errorf("a family begun before the log was read: %v", err)
 	}

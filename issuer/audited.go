@@ -103,7 +103,7 @@ func (e event) audited(at endpoint) string {
 		return at.audited + "_refused"
 	case at.audited == auditIntrospect:
 		return "" // a service asks for each request that it gets
-	case e.done == issued:
+	case e.done == issued, e.done == repeated:
 		switch e.grantType {
 		case "urn:ietf:params:oauth:grant-type:token-exchange":
 			return "exchange"

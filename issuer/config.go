@@ -35,6 +35,8 @@ type Config struct {
 	RingFile string
 	// Depositor makes references and stores what they stand for. Required.
 	Depositor *exchange.Depositor
+	// Families keep refresh tokens, in the same store. Nil: there are none.
+	Families *exchange.Families
 	// Revoker, Grants and Listing serve /oauth2/revoke and the admin API. Required.
 	Revoker Revoker
 	Grants  Grants

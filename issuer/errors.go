@@ -13,6 +13,7 @@ type outcome string
 
 const (
 	issued           outcome = "issued"
+	repeated         outcome = "repeated" // a refresh token, for the same request: what was issued the first time
 	revoked          outcome = "revoked"
 	nothingToRevoke  outcome = "nothing_to_revoke"
 	noSuchPath       outcome = "no_such_path"
@@ -22,6 +23,7 @@ const (
 	invalidRequest   outcome = "invalid_request"
 	invalidClient    outcome = "invalid_client"
 	invalidGrant     outcome = "invalid_grant"
+	replayed         outcome = "replayed" // a refresh token that was used before: its family was revoked
 	unauthorized     outcome = "unauthorized_client"
 	unsupportedGrant outcome = "unsupported_grant_type"
 	invalidScope     outcome = "invalid_scope"
@@ -48,7 +50,7 @@ const (
 // asks for a refusal and leaves the code to §5.2. unsupported_token_type is RFC 7009 §2.2.1's.
 func (o outcome) answer() (status int, code string) {
 	switch o {
-	case issued, revoked, nothingToRevoke:
+	case issued, repeated, revoked, nothingToRevoke:
 		return http.StatusOK, ""
 	case noSuchPath:
 		return http.StatusNotFound, "invalid_request"
@@ -60,7 +62,7 @@ func (o outcome) answer() (status int, code string) {
 		return http.StatusRequestEntityTooLarge, "invalid_request"
 	case invalidRequest, invalidGrant, unauthorized, unsupportedGrant, invalidScope, invalidTarget, unsupportedToken:
 		return http.StatusBadRequest, string(o)
-	case anotherClients:
+	case anotherClients, replayed:
 		return http.StatusBadRequest, "invalid_grant"
 	case invalidClient:
 		return http.StatusUnauthorized, "invalid_client"

@@ -25,6 +25,7 @@ type basis struct {
 	mayAct     string                     // who alone may act for it; empty: that was not said
 	depth      int                        // how many exchanges lie behind it
 	issuedType string                     // of token exchange: what the answer calls the token
+	presented  *presentedRefresh          // the refresh token that it comes from; nil: from none
 }
 
 // granter makes the basis of one grant type. Its client has authenticated, is registered for the grant type, and may be a
@@ -36,7 +37,11 @@ type granter func(ctx context.Context, c *clients.Known, req tokenRequest, e *ev
 
 // newGranters are the grant types that are offered, by name.
 func (i *Issuer) newGranters() map[string]granter {
-	return map[string]granter{clientCredentials: grantClient, tokenExchange: i.grantExchange, jwtBearer: i.grantAssertion}
+	all := map[string]granter{clientCredentials: grantClient, tokenExchange: i.grantExchange, jwtBearer: i.grantAssertion}
+	if i.families != nil {
+		all[refreshToken] = i.grantRefresh
+	}
+	return all
 }
 
 // grantClient is client_credentials.

@@ -31,6 +31,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/keyring"
 	"github.com/coatcheck/coatcheck/issuer/sealing"
 	"github.com/coatcheck/coatcheck/verifier"
@@ -46,6 +47,7 @@ type Issuer struct {
 	clients   *authenticator
 	keeper    *keyring.Keeper
 	depositor depositor
+	families  *exchange.Families // nil: no refresh tokens
 	granters  map[string]granter
 	documents map[string]func() *document // by path
 	logger    *slog.Logger
@@ -88,6 +90,7 @@ func New(c Config) (*Issuer, error) {
 	i := &Issuer{
 		place:     at,
 		depositor: c.Depositor,
+		families:  c.Families,
 		logger:    c.Logger,
 		tracer:    c.Tracer.Tracer("github.com/coatcheck/coatcheck/issuer"),
 		tokens:    tokens,

@@ -90,6 +90,7 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 	ended := newRecorder(t, s)
 	c := testConfig(t)
 	c.State, c.Depositor = s, exchange.NewDepositor(stamper, s, readLog(t, s))
+	c.Families = exchange.NewFamilies(c.Depositor, s)
 	c.Revoker, c.Grants, c.Listing = ended, edge, s
 	c.Logger = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	for _, change := range changes {

@@ -29,7 +29,7 @@ const unknownLife = 30 * 24 * time.Hour
 type names struct {
 	ring    *keyring.Ring // nil: there is none, and what is named by a handle or a jti can be revoked all the same
 	index   []indexKey    // the first names what is issued now, the others what may have been before
-	longest time.Duration // life of any token that may be alive
+	longest time.Duration // life of anything that may be alive
 	listing Listing
 }
 
@@ -37,9 +37,9 @@ type names struct {
 func (i *Issuer) names() names {
 	r := i.keeper.Held()
 	if r == nil {
-		return names{nil, i.indexKeys, max(i.longest(), unknownLife), i.listing}
+		return names{nil, i.indexKeys, max(i.lasting(), unknownLife), i.listing}
 	}
-	return names{r, i.indexKeys, i.longest(), i.listing}
+	return names{r, i.indexKeys, i.lasting(), i.listing}
 }
 
 // longest is the life of the longest-lived token that any issuer may have signed, as far as is known here.
@@ -48,6 +48,12 @@ func (i *Issuer) longest() time.Duration {
 		return max(r.Life(), i.register.longest)
 	}
 	return i.register.longest
+}
+
+// lasting is for how long anything may live that is issued here: families of refresh tokens outlive tokens. One that was
+// issued under an earlier configuration lives by the present one.
+func (i *Issuer) lasting() time.Duration {
+	return max(i.longest(), i.register.clients.LongestRefresh())
 }
 
 // handle is how what is issued now is named.

@@ -21,6 +21,7 @@ type origin struct {
 	Family  string                     `json:"family"`
 	Shares  map[string][]string        `json:"shares"`
 	Depth   int                        `json:"depth,omitempty"`
+	Begun   int64                      `json:"begun,omitempty"` // of a family of refresh tokens: when, Unix seconds
 }
 
 const (
@@ -43,18 +44,13 @@ type derived struct {
 func (i *Issuer) addOrigin(g *grant, m *exchange.Manifest) error {
 	d := i.register.derived
 	wanted := d.references[g.client.ID]
-	o := origin{
-		Subject: g.basis.subject, Claims: g.basis.claims, Act: g.basis.act, MayAct: g.basis.mayAct, Client: g.client.ID,
-		Family: m.Handles.Family, Shares: make(map[string][]string, len(g.shares)), Depth: g.basis.depth,
-	}
 	for _, s := range g.shares {
-		o.Shares[s.audience] = s.scopes
 		wanted = wanted || d.audiences[s.audience]
 	}
 	if !wanted {
 		return nil
 	}
-	sealed, err := i.sealOrigin(g.jti, o)
+	sealed, err := i.sealOrigin(g.jti, g.asOrigin(m.Handles.Family))
 	if err != nil {
 		return err
 	}
@@ -63,6 +59,17 @@ func (i *Issuer) addOrigin(g *grant, m *exchange.Manifest) error {
 		m.Origin = sealed
 	}
 	return nil
+}
+
+func (g grant) asOrigin(family string) origin {
+	o := origin{
+		Subject: g.basis.subject, Claims: g.basis.claims, Act: g.basis.act, MayAct: g.basis.mayAct, Client: g.client.ID,
+		Family: family, Shares: make(map[string][]string, len(g.shares)), Depth: g.basis.depth,
+	}
+	for _, s := range g.shares {
+		o.Shares[s.audience] = s.scopes
+	}
+	return o
 }
 
 // originFor is the origin as the JWT of an audience has it; empty for services that may not exchange.

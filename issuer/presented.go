@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/verifier"
 )
 
@@ -18,7 +19,9 @@ type presented struct {
 	jti     string
 	client  string // empty: nobody knows any more, so whoever has it may end it
 	expires time.Time
-	alive   bool // the store has just said so; else an earlier revocation may have ended it
+	alive   bool      // the store has just said so; else an earlier revocation may have ended it
+	family  string    // handle of what ends with it; empty: only the token itself does, or nobody knows any more
+	last    time.Time // when the last of the family expires
 }
 
 // present finds out what a client has sent. A reference has no dot, and a JWT has two.
@@ -26,10 +29,13 @@ func (i *Issuer) present(ctx context.Context, raw string) (presented, *refusal) 
 	if strings.Count(raw, ".") == 2 {
 		return i.presentJWT(ctx, raw)
 	}
+	if p, ours, no := i.presentRefresh(ctx, raw); ours {
+		return p, no
+	}
 	pass, _, err := i.grants.Swap(ctx, raw, exchange.Strict)
 	if err == nil {
 		g := pass.Grant()
-		return presented{g.JTI(), g.ClientID(), g.ExpiresAt(), true}, nil
+		return i.withFamily(ctx, presented{jti: g.JTI(), client: g.ClientID(), expires: g.ExpiresAt(), alive: true})
 	}
 	switch reasonOf(err) {
 	case exchange.ReasonMalformed, exchange.ReasonForged, exchange.ReasonStale:
@@ -38,7 +44,52 @@ func (i *Issuer) present(ctx context.Context, raw string) (presented, *refusal) 
 		return i.presentDead(raw), nil
 	}
 	// A record that does not open is no answer: whose it was cannot be told any more, and who damaged it may put it back.
-	return presented{}, unavailableNow("the token cannot be looked at now: take it for alive, and ask again", err)
+	return presented{}, notLooked(err)
+}
+
+func notLooked(err error) *refusal {
+	return unavailableNow("the token cannot be looked at now: take it for alive, and ask again", err)
+}
+
+// presentRefresh is for a refresh token, the newest of its family or an older one: all that belongs to the family ends. ours
+// says that it looks like one.
+func (i *Issuer) presentRefresh(ctx context.Context, raw string) (p presented, ours bool, no *refusal) {
+	if i.families == nil {
+		return presented{}, false, nil
+	}
+	r, err := i.lookAtRefresh(ctx, raw)
+	switch reasonOf(err) {
+	case exchange.ReasonMalformed:
+		return presented{}, false, nil
+	case exchange.ReasonForged, exchange.ReasonStale:
+		return presented{}, true, nil
+	case exchange.ReasonUnknown: // see presentDead
+		life := i.lasting()
+		return presented{jti: r.token.JTI(), expires: time.Now().Add(2 * life).Truncate(life)}, true, nil
+	}
+	if err != nil {
+		return presented{}, true, notLooked(err)
+	}
+	return presented{
+		jti: r.token.JTI(), client: r.origin.Client, expires: r.ends, alive: true, family: r.origin.Family, last: r.ends,
+	}, true, nil
+}
+
+// withFamily adds what ends together with a reference: what was exchanged for it, and the refresh token that came with it
+// (RFC 7009 §2.1). Where nothing is ever derived, it is not asked for.
+func (i *Issuer) withFamily(ctx context.Context, p presented) (presented, *refusal) {
+	if !i.register.derives() {
+		return p, nil
+	}
+	l, err := i.listing.Inspect(ctx, p.jti)
+	switch {
+	case errors.Is(err, revocation.ErrNotFound), errors.Is(err, revocation.ErrRevoked): // a moment ago it was there
+		return p, nil
+	case err != nil:
+		return presented{}, notLooked(err)
+	}
+	p.family, p.last = l.Family, time.Now().Add(i.lasting())
+	return p, nil
 }
 
 // presentDead is a reference of ours that is dead as far as this issuer can see. It is revoked like any other, for others
@@ -87,13 +138,17 @@ func (i *Issuer) presentJWT(ctx context.Context, raw string) (presented, *refusa
 		return presented{}, nil
 	}
 	if err != nil {
-		return presented{}, unavailableNow("the token cannot be looked at now: take it for alive, and ask again", err)
+		return presented{}, notLooked(err)
 	}
 	var c accessClaims
 	if err := json.Unmarshal(payload, &c); err != nil || !validJTI(c.JTI) || c.ClientID == "" {
 		return presented{}, refuse(unsupportedToken, "this JWT cannot be revoked")
 	}
-	return presented{jti: c.JTI, client: c.ClientID, expires: time.Unix(c.Expires, 0)}, nil
+	p := presented{jti: c.JTI, client: c.ClientID, expires: time.Unix(c.Expires, 0)}
+	if i.register.derives() {
+		p.family, p.last = c.Handles.Family, time.Now().Add(i.lasting())
+	}
+	return p, nil
 }
 
 // said is what a JWT says of itself, unverified.

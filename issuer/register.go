@@ -43,6 +43,11 @@ func newRegister(c Config, grantTypes []string) (*register, error) {
 	return r, errors.Join(faults...)
 }
 
+// derives reports whether anything may be derived from a grant: then a family is more than one token.
+func (r *register) derives() bool {
+	return len(r.derived.references) > 0 || len(r.derived.audiences) > 0 || r.clients.LongestRefresh() > 0
+}
+
 // rules are what clients may refer to.
 func (c Config) rules(grantTypes []string) clients.Rules {
 	audiences := make(map[string]map[string]bool, len(c.Audiences))
@@ -52,7 +57,7 @@ func (c Config) rules(grantTypes []string) clients.Rules {
 			audiences[name][scope] = true
 		}
 	}
-	return clients.Rules{GrantTypes: grantTypes, WithSecret: []string{clientCredentials, tokenExchange, jwtBearer}, Audiences: audiences, TTL: c.TTL}
+	return clients.Rules{GrantTypes: grantTypes, WithSecret: []string{clientCredentials, tokenExchange, jwtBearer}, Audiences: audiences, TTL: c.TTL, MaxRefresh: exchange.MaxRefresh}
 }
 
 func (r *register) addAudience(name string, a Audience) (faults []error) {

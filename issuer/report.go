@@ -87,6 +87,8 @@ func (e event) message() string {
 	switch e.done {
 	case issued:
 		return "token issued"
+	case repeated:
+		return "answer repeated"
 	case revoked:
 		return "token revoked"
 	}

@@ -129,7 +129,7 @@ func (i *Issuer) end(ctx context.Context, p presented, e *event) *refusal {
 		e.done, err = nothingToRevoke, i.revoker.Pretend(ctx)
 	} else {
 		e.done = revoked
-		_, err = i.revoker.Revoke(ctx, revocation.Revocation{Kind: revocation.Token, Name: p.jti, Until: until})
+		_, err = i.revoker.Revoke(ctx, p.revocations()...)
 		if err == nil {
 			i.endings.remember(p.jti, until)
 		}
@@ -141,6 +141,15 @@ func (i *Issuer) end(ctx context.Context, p presented, e *event) *refusal {
 		return &refusal{outcome: notDurable, why: "not in force yet: take the token for alive, and ask again", detail: err, retry: retryUnavailable}
 	}
 	return unavailableNow("the token cannot be revoked now: take it for alive, and ask again", err)
+}
+
+// revocations are what ends with it, in one entry each of the journal.
+func (p presented) revocations() []revocation.Revocation {
+	rs := []revocation.Revocation{{Kind: revocation.Token, Name: p.jti, Until: keepUntil(p.expires)}}
+	if p.family != "" {
+		rs = append(rs, revocation.Revocation{Kind: revocation.Family, Name: p.family, Until: keepUntil(p.last)})
+	}
+	return rs
 }
 
 // keepUntil is when a revocation may be forgotten that names nothing which lives beyond expires.

@@ -11,7 +11,6 @@ import (
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/coatcheck/coatcheck/issuer/envelope"
-	"github.com/coatcheck/coatcheck/issuer/keyring"
 )
 
 // issueTimeout bounds a request from its first byte of work to its answer.
@@ -25,14 +24,14 @@ type tokenRequest struct {
 	form        form // for what one grant type alone reads
 }
 
-// tokenAnswer is RFC 6749 §5.1. scope is always said: the client need not know what it would have been. There is no
-// refresh token: who has a secret can ask again (§4.4.3).
+// tokenAnswer is RFC 6749 §5.1. scope is always said: the client need not know what it would have been.
 type tokenAnswer struct {
-	AccessToken string `json:"access_token"`
-	IssuedType  string `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1: of token exchange alone
-	TokenType   string `json:"token_type"`
-	ExpiresIn   int64  `json:"expires_in"` // seconds, rounded down
-	Scope       string `json:"scope,omitempty"`
+	AccessToken  string `json:"access_token"`
+	IssuedType   string `json:"issued_token_type,omitempty"` // RFC 8693 §2.2.1: of token exchange alone
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"` // seconds, rounded down
+	Scope        string `json:"scope,omitempty"`
+	RefreshToken string `json:"refresh_token,omitempty"`
 }
 
 // serveToken answers one request: parse, decide, write once. How far this process has read the revocation log is
@@ -95,9 +94,10 @@ func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenReque
 	if no != nil {
 		return tokenAnswer{}, no
 	}
-	shares, no := i.register.decide(c, req.ask)
+	wanted := b.wanted(c, req.ask)
+	shares, no := i.register.decide(c, wanted)
 	if no == nil {
-		shares, no = b.clip(shares, req.ask)
+		shares, no = b.clip(shares, wanted)
 	}
 	if no != nil {
 		return tokenAnswer{}, no
@@ -106,22 +106,36 @@ func (i *Issuer) issue(ctx context.Context, since exchange.Since, req tokenReque
 	if err != nil {
 		return tokenAnswer{}, unavailableNow("signing keys are not available", err)
 	}
-	reference := i.depositor.Reference()
+	reference := i.reference(b)
 	now := time.Now()
 	g := grant{client: c, basis: b, shares: shares, jti: reference.JTI(), issuedAt: now.Truncate(time.Second), since: since}
 	g.expires = b.expires(g.issuedAt, c.TTL)
 	e.grant, e.keyID = &g, r.Active().ID()
-	if no := i.deposit(ctx, r, reference, g); no != nil {
-		return tokenAnswer{}, no
+	d, err := i.mint(ctx, r, g)
+	if err != nil {
+		return tokenAnswer{}, i.undeposited(err, g)
 	}
-	return tokenAnswer{
-		AccessToken: reference.Reveal(),
-		IssuedType:  b.issuedType,
-		TokenType:   "Bearer",
-		ExpiresIn:   int64(time.Until(g.expires) / time.Second),
-		Scope:       g.scope(),
-	}, nil
+	if b.presented != nil {
+		return i.turn(ctx, reference, d, g, req.ask, e)
+	}
+	if err := i.depositor.Deposit(ctx, reference, d); err != nil {
+		return tokenAnswer{}, i.undeposited(err, g)
+	}
+	answer := newTokenAnswer(reference, g)
+	if answer.RefreshToken, err = i.beginFamily(ctx, req.grantType, g, d.Handles); err != nil {
+		return tokenAnswer{}, i.undeposited(err, g)
+	}
+	return answer, nil
 }
+
+func newTokenAnswer(r exchange.Reference, g grant) tokenAnswer {
+	return tokenAnswer{
+		AccessToken: r.Reveal(), IssuedType: g.basis.issuedType, TokenType: "Bearer", ExpiresIn: secondsUntil(g.expires), Scope: g.scope(),
+	}
+}
+
+// secondsUntil is rounded down.
+func secondsUntil(t time.Time) int64 { return int64(max(0, time.Until(t)) / time.Second) }
 
 // authenticate finds who asks, and lets the event say so when it is a client of ours that somebody claims to be.
 func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*clients.Known, *refusal) {
@@ -133,15 +147,9 @@ func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*cl
 	return known, no
 }
 
-// deposit mints and stores; its refusals are the service's, not the client's doing.
-func (i *Issuer) deposit(ctx context.Context, r *keyring.Ring, reference exchange.Reference, g grant) *refusal {
-	d, err := i.mint(ctx, r, g)
-	if err == nil {
-		err = i.depositor.Deposit(ctx, reference, d)
-	}
+// undeposited is why a grant was not made or not stored; nearly always the service's and not the client's doing.
+func (i *Issuer) undeposited(err error, g grant) *refusal {
 	switch {
-	case err == nil:
-		return nil
 	case errors.Is(err, exchange.ErrQuota):
 		// The store frees places in buckets of a 16th of a grant's life at most; half of that is worth a try.
 		return &refusal{outcome: quotaReached, why: "this client has as many live tokens as it may have", retry: max(time.Second, g.client.TTL/32)}

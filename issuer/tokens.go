@@ -19,7 +19,8 @@ type listedGrant struct {
 	ClientHandle string     `json:"client_handle,omitempty"` // this and what follows is unknown of a token that was revoked by its jti
 	Family       string     `json:"family,omitempty"`
 	Subject      string     `json:"subject_handle,omitempty"`
-	KeyID        string     `json:"key_id,omitempty"`
+	Kind         string     `json:"kind,omitempty"`   // refresh: a family of refresh tokens, under the jti that all of them have; else a grant
+	KeyID        string     `json:"key_id,omitempty"` // of a grant
 	IssuedAt     *time.Time `json:"issued_at,omitempty"`
 	ExpiresAt    *time.Time `json:"expires_at,omitempty"`
 	Bytes        int        `json:"bytes,omitempty"`
@@ -49,6 +50,9 @@ func (d directory) grant(l revocation.Listed) listedGrant {
 	}
 	if l.Revoked {
 		g.State = revokedState
+	}
+	if l.Refresh {
+		g.Kind, g.KeyID = "refresh", ""
 	}
 	return g
 }

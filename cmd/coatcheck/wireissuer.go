@@ -34,6 +34,7 @@ func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 	c := *l.Issuer // a copy: what was loaded stays as it was loaded
 	c.State = p.store
 	c.Depositor = exchange.NewDepositor(l.Stamper, p.store, p.follower)
+	c.Families = exchange.NewFamilies(c.Depositor, p.store)
 	c.Revoker, c.Grants, c.Listing = revoker, grants, p.store
 	c.Caller = admin.Caller
 	if err := p.openAudit(l); err != nil {
@@ -89,7 +90,7 @@ func (p *process) wireRevoker(l *configs.Loaded) (*revocation.Revoker, error) {
 	c.Shards, c.Journal = p.store, p.journal
 	c.Life = l.Issuer.TTL
 	for _, client := range l.Issuer.Clients {
-		c.Life = max(c.Life, client.TTL)
+		c.Life = max(c.Life, client.TTL, client.RefreshTTL)
 	}
 	c.Logger, c.Meter = p.log, p.tel.meter
 	r, err := revocation.NewRevoker(c)

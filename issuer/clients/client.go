@@ -21,6 +21,7 @@ type Client struct {
 	Exchange         Exchange            // what it may use as the subject of a token exchange
 	Claims           map[string]any      // extra claims in its JWTs; never a registered name or ours
 	TTL              time.Duration       // 0: that of the issuer
+	RefreshTTL       time.Duration       // how long its refresh tokens can be used, from the first one on; 0: it gets none
 	MaxGrants        int64               // live grants at a time; 0: 10,000
 	MaxBytes         int64               // sealed bytes at a time; 0: 40 MiB
 }
@@ -46,6 +47,7 @@ type Rules struct {
 	WithSecret []string                   // those of them that only a client with a secret may have
 	Audiences  map[string]map[string]bool // audience → its scopes
 	TTL        time.Duration              // of a client that names none
+	MaxRefresh time.Duration              // that refresh tokens may be used at most
 }
 
 // MaxID is the length of an id, in bytes.
@@ -79,9 +81,27 @@ func (r Rules) Check(id string, c Client) (*Known, error) {
 	if known.TTL <= 0 || known.TTL%time.Second != 0 {
 		fault("ttl %v is not a positive number of whole seconds", known.TTL)
 	}
+	faults = append(faults, r.checkRefresh(known)...)
 	extra, wrong := freezeClaims(c.Claims)
 	known.Extra = extra
 	return known, errors.Join(append(faults, wrong...)...)
+}
+
+// refreshToken is the grant type, of RFC 6749 §6.
+const refreshToken = "refresh_token"
+
+// checkRefresh wants both or neither: the grant type says that the client can use refresh tokens, the life that it is to get
+// some.
+func (r Rules) checkRefresh(c *Known) (faults []error) {
+	switch has := slices.Contains(c.GrantTypes, refreshToken); {
+	case has && c.RefreshTTL == 0:
+		faults = append(faults, errors.New("refresh_token without refresh_ttl: say how long its refresh tokens can be used, or take refresh_token out of grant_types"))
+	case !has && c.RefreshTTL != 0:
+		faults = append(faults, errors.New("refresh_ttl without refresh_token among grant_types: add it, or remove refresh_ttl"))
+	case has && (c.RefreshTTL <= c.TTL || c.RefreshTTL > r.MaxRefresh || c.RefreshTTL%time.Second != 0):
+		faults = append(faults, fmt.Errorf("refresh_ttl %v must be whole seconds, longer than ttl (%v) and at most %v", c.RefreshTTL, c.TTL, r.MaxRefresh))
+	}
+	return faults
 }
 
 func (r Rules) checkAudiences(c Client) (faults []error) {

@@ -54,6 +54,14 @@ func (r *Register) All() iter.Seq[*Known] {
 	}
 }
 
+// LongestRefresh is how long any client's refresh tokens can be used now; 0 when none has any.
+func (r *Register) LongestRefresh() (longest time.Duration) {
+	for _, c := range *r.all.Load() {
+		longest = max(longest, c.RefreshTTL)
+	}
+	return longest
+}
+
 // Longest is the longest life that a client's tokens may have now; 0 when there are no clients.
 func (r *Register) Longest() (longest time.Duration) {
 	for _, c := range *r.all.Load() {
