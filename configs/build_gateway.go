@@ -92,21 +92,21 @@ func (b *builder) jwks() verifier.JWKSConfig {
 	return verifier.JWKSConfig{
 		URL:               b.file.Keys.JWKSURL,
 		Issuer:            b.file.Issuer,
-		Client:            b.keysClient(),
+		Client:            b.documentClient(b.file.Keys.CAFile, "keys", "ca_file"),
 		InsecurePlaintext: b.file.InsecurePlaintext,
 	}
 }
 
-// keysClient is a client for documents like the verifier's own, which trusts the authorities of keys.ca_file; nil
+// documentClient is a client for documents like the verifier's own, which trusts the authorities of the file at path; nil
 // without that file. The verifier takes its redirects away.
-func (b *builder) keysClient() *http.Client {
-	if !b.set("keys", "ca_file") {
+func (b *builder) documentClient(file string, path ...any) *http.Client {
+	if !b.set(path...) {
 		return nil
 	}
 	return &http.Client{
 		Timeout: keysWithin,
 		Transport: &http.Transport{
-			TLSClientConfig:        b.clientTLS(b.file.Keys.CAFile, "keys", "ca_file"),
+			TLSClientConfig:        b.clientTLS(file, path...),
 			Proxy:                  http.ProxyFromEnvironment,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,

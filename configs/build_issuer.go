@@ -37,7 +37,9 @@ func (b *builder) issuer() *issuer.Config {
 		config.RingFile = b.doc.beside(file)
 	}
 	for name, a := range b.file.Audiences {
-		config.Audiences[name] = issuer.Audience{Scopes: a.Scopes, Resource: a.Resource}
+		config.Audiences[name] = issuer.Audience{
+			Scopes: a.Scopes, Resource: a.Resource, Claims: b.visible(name, a.Claims), Envelope: b.envelope(name, a.Encrypt),
+		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(b.file.Clients)) {
 		c := b.file.Clients[id]

@@ -32,6 +32,7 @@ func (b *builder) check() {
 	b.checkUpstreams()
 	b.checkRoutes()
 	b.checkClients()
+	b.checkSealedClaims()
 	b.checkLimits()
 	b.checkTelemetry()
 	b.warnIdle()

@@ -26,6 +26,10 @@ func (b *builder) checkAudiences() {
 			}
 			owner[scope] = name
 		}
+		b.checkVisible(name, a.Claims)
+		if a.Encrypt != nil {
+			b.checkEncrypt(name, *a.Encrypt)
+		}
 		path := []any{"audiences", name, "resource"}
 		if !b.set(path...) {
 			continue

@@ -204,6 +204,31 @@ type AudienceSection struct {
 	Scopes map[string]string `yaml:"scopes"`
 	// Absolute URI by which clients may also name this audience in `resource` (RFC 8707).
 	Resource string `yaml:"resource"`
+	// The claims beside ours that the service may see; its JWTs carry no others. Default: those configured for the client, and
+	// none that another issuer says of a user. [] means none at all.
+	Claims []string `yaml:"claims"`
+	// Encrypt its JWTs, so that nobody but the service can read them. Default: they are signed alone.
+	Encrypt *EncryptSection `yaml:"encrypt"`
+}
+
+// EncryptSection is how JWTs are encrypted for one service. Exactly one of key_file, jwks_file and jwks_url is required.
+type EncryptSection struct {
+	// PEM file with the public key of the service: EC on P-256, P-384 or P-521, or RSA of 2048 bits or more.
+	KeyFile string `yaml:"key_file"`
+	// File with its public keys (a JWKS; `use` must be enc). Someone must replace it when the service rotates.
+	JWKSFile string `yaml:"jwks_file"`
+	// Where the service publishes them. They are fetched every minute; the last ones are kept while it is away. Until they
+	// have been fetched once, no token for the audience is issued.
+	JWKSURL string `yaml:"jwks_url"`
+	// PEM file of the authorities that may have signed the certificate of jwks_url. Default: those of the system.
+	CAFile string `yaml:"ca_file"`
+	// ECDH-ES, ECDH-ES+A256KW or RSA-OAEP-256. Default ECDH-ES; of a key_file with an RSA key RSA-OAEP-256.
+	Algorithm string `yaml:"algorithm"`
+	// How the content is encrypted. Default and only one: A256GCM.
+	Encryption string `yaml:"encryption"`
+	// The name of the key. With key_file the one that the JWTs say, by default its RFC 7638 thumbprint; with a JWKS the key to
+	// use, by default the first of them.
+	KID string `yaml:"kid"`
 }
 
 // UpstreamSection is one service behind routes. An http URL is accepted, for networks that encrypt by themselves;

@@ -89,7 +89,7 @@ func NewEncryptionKey(public crypto.PublicKey, algorithm, id string) (Key, error
 		k.ID = base64.RawURLEncoding.EncodeToString(sum)
 	}
 	if err := k.CheckEncryption(); err != nil {
-		return Key{}, fmt.Errorf("verifier: encryption key %q: %w", k.ID, err)
+		return Key{}, fmt.Errorf("verifier: encryption key: %w", err)
 	}
 	return k, nil
 }
