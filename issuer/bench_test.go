@@ -69,8 +69,11 @@ func (s *sink) WriteHeader(status int)      { s.status = status }
 func (s *sink) Write(p []byte) (int, error) { return len(p), nil }
 
 // BenchmarkMint is everything between decision and deposit.
-func BenchmarkMint(b *testing.B) {
-	k := newKit(b)
+func BenchmarkMint(b *testing.B) { benchmarkMint(b) }
+
+func benchmarkMint(b *testing.B, changes ...func(*Config)) {
+	b.Helper()
+	k := newKit(b, changes...)
 	r, err := k.keeper.Current()
 	if err != nil {
 		b.Fatal(err)

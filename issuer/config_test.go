@@ -78,6 +78,8 @@ func TestNewRefuses(t *testing.T) {
 		"audience without name":    {audience("", Audience{}), "not a name"},
 		"scope with a space":       {audience("x", Audience{Scopes: map[string]string{"a b": ""}}), "RFC 6749 §3.3"},
 		"scope with two owners":    {audience("x", Audience{Scopes: map[string]string{"orders:read": ""}}), "one owner"},
+		"claim of ours listed":     {audience("x", Audience{Claims: []string{"tenant", "Sub"}}), "listed twice, or set by the issuer"},
+		"claim listed twice":       {audience("x", Audience{Claims: []string{"tenant", "Tenant"}}), "listed twice, or set by the issuer"},
 		"relative resource":        {audience("x", Audience{Resource: "/x"}), "absolute URI"},
 		"resource with fragment":   {audience("x", Audience{Resource: "https://x#"}), "absolute URI"},
 		"resource of two":          {audience("x", Audience{Resource: "https://orders.example.com"}), "already"},
