@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"issuer/sealing":  {},
 	"issuer/trust":    {"verifier"},
 	// the desk
-	"configs": {"audit", "gateway", "issuer", "issuer/clients", "issuer/envelope", "issuer/sealing", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
+	"configs": {"audit", "gateway", "issuer", "issuer/clients", "issuer/envelope", "issuer/keyring", "issuer/sealing", "issuer/trust", "exchange", "revocation", "routes", "verifier", "store"},
 	// the door
 	"cmd/coatcheck": {"*"},
 	// kits for tests
@@ -57,7 +57,7 @@ var arrows = map[string][]string{
 var homes = map[string][]string{
 	"github.com/gin-gonic/gin":           {"gateway", "verifier/ginverifier"},
 	"github.com/redis/go-redis":          {"store"},
-	"github.com/golang-jwt/jwt":          {"issuer", "issuer/keyring", "verifier"},
+	"github.com/golang-jwt/jwt":          {"issuer", "verifier"},
 	"github.com/go-jose/go-jose":         {"verifier", "issuer/envelope"},
 	"github.com/maypok86/otter":          {"exchange", "gateway"},
 	"github.com/alexedwards/argon2id":    {"issuer/clients"},

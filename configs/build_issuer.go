@@ -2,6 +2,7 @@ package configs
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"maps"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/coatcheck/coatcheck/issuer"
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/keyring"
 	"github.com/coatcheck/coatcheck/issuer/sealing"
 )
 
@@ -20,7 +22,8 @@ const burstOf = 5
 func (b *builder) issuer() *issuer.Config {
 	config := &issuer.Config{
 		Issuer:      b.file.Issuer,
-		Algorithm:   "ES256",
+		Algorithm:   b.file.Keys.Algorithm,
+		Signers:     b.signers(),
 		RotateEvery: or(b.file.Keys.RotateEvery, defaultRotate),
 		Sealing:     b.sealing(),
 		TTL:         b.ttl(),
@@ -57,6 +60,27 @@ func (b *builder) issuer() *issuer.Config {
 		}
 	}
 	return config
+}
+
+// signers are the keys in files; nil: none are. Each file must be closed to others, and have a key in it now.
+func (b *builder) signers() keyring.SignerSource {
+	var paths []string
+	for n, file := range b.file.Keys.SigningKeyFiles {
+		if at, ok := b.placed("keys", "signing_key_files", n); ok {
+			b.read(at, file, ownerAndGroup)
+		}
+		paths = append(paths, b.doc.beside(file))
+	}
+	if len(paths) == 0 {
+		return nil
+	}
+	files := keyring.NewFiles(paths...)
+	if len(b.doc.faults) == 0 {
+		if _, err := files.Signers(context.Background()); err != nil {
+			b.doc.fault(b.doc.find("keys", "signing_key_files"), "keys.signing_key_files: %v", err)
+		}
+	}
+	return files
 }
 
 func (b *builder) sealing() *sealing.Keys {

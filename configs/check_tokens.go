@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/coatcheck/coatcheck/issuer/keyring"
 )
 
 const (
@@ -33,8 +35,8 @@ func (b *builder) checkTokens() {
 
 func (b *builder) checkKeys() {
 	k := b.file.Keys
-	if b.set("keys", "algorithm") && k.Algorithm != "ES256" {
-		b.faultAt([]any{"keys", "algorithm"}, "%q is not in this version; use ES256", b.shown("keys", "algorithm"))
+	if b.set("keys", "algorithm") && keyring.CheckAlgorithm(k.Algorithm) != nil {
+		b.faultAt([]any{"keys", "algorithm"}, "%q is not known; use ES256, EdDSA, RS256 or PS256", b.shown("keys", "algorithm"))
 	}
 	if r := k.RotateEvery; r != nil && *r != 0 && time.Duration(*r) < leastRotation {
 		b.faultAt([]any{"keys", "rotate_every"}, "is shorter than 1h, so that a next key would sign before services know it; use 30d, or 0 for never")

@@ -101,10 +101,15 @@ type RedisSection struct {
 
 // KeysSection is about signing keys.
 type KeysSection struct {
-	// Signing algorithm. Default and only one: ES256.
+	// Signing algorithm: ES256, EdDSA, RS256 or PS256. Default ES256. Another one than before is a rotation: its first key
+	// signs ten minutes later at the latest, and the old keys stay published until their last token has died.
 	Algorithm string `yaml:"algorithm"`
 	// How long a signing key signs. Default 30d; 0: never rotated.
 	RotateEvery *Duration `yaml:"rotate_every"`
+	// Files with the private signing keys, each one PEM block PRIVATE KEY (PKCS #8) with a P-256, Ed25519 or RSA key, in the
+	// order in which they are to sign: the first now, the second next. They are read again when they change. The same on
+	// every issuer. Default: none; then keys are generated, and lie sealed in the store.
+	SigningKeyFiles []string `yaml:"signing_key_files"`
 	// The key-encryption keys, as ${env:NAME}; one written out here is a fault.
 	EncryptionKey Secret `yaml:"encryption_key"`
 	// File of the key-encryption keys, under which the key ring lies in the store: one standard base64 key of 32 bytes a

@@ -11,6 +11,7 @@ import (
 	"github.com/coatcheck/coatcheck/exchange"
 	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/coatcheck/coatcheck/issuer/envelope"
+	"github.com/coatcheck/coatcheck/issuer/keyring"
 	"github.com/coatcheck/coatcheck/issuer/sealing"
 	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
@@ -21,11 +22,14 @@ type Config struct {
 	// Issuer is the exact `iss` of every token and of the metadata, whatever Host a request names. Required; an
 	// http or https URL without query or fragment. Changing it ends every token that services hold.
 	Issuer string
-	// Algorithm signs tokens. Default, and for now the only one: ES256.
+	// Algorithm signs tokens: ES256 (default), EdDSA, RS256 or PS256. Another one than before is a rotation: the next key
+	// is one for it, and old keys stay published until their last token has died.
 	Algorithm string
 	// RotateEvery is the working life of a signing key. 0: never rotated; else one hour or more, so that a next
 	// key has always been published long before it signs.
 	RotateEvery time.Duration
+	// Signers has the signing keys, where they live outside. Nil: they are generated, and live in the sealed key ring.
+	Signers keyring.SignerSource
 	// Sealing keys protect the key ring in the store. Required. The first seals, all open.
 	Sealing *sealing.Keys
 	// State holds the sealed key ring; all issuers of one system share it. Required.
@@ -100,8 +104,6 @@ type depositor interface {
 }
 
 const (
-	algorithm = "ES256"
-
 	// leastRotation keeps RotateEvery well above the time for which a next key is published before it signs: a ring that turned faster would never settle.
 	leastRotation = time.Hour
 )
@@ -121,7 +123,9 @@ func (c Config) check() error {
 	require(c.Revoker != nil && c.Grants != nil && c.Listing != nil,
 		"a revoker, grants and a listing are required: without them nothing could be revoked")
 	require(c.RevokeRate > 0 && c.RevokeBurst > 0, "revoke rate %v and burst %d must be above 0", c.RevokeRate, c.RevokeBurst)
-	require(c.Algorithm == algorithm, "algorithm %q is not supported: use %s", c.Algorithm, algorithm)
+	if err := keyring.CheckAlgorithm(c.Algorithm); err != nil {
+		faults = append(faults, err)
+	}
 	require(c.RotateEvery == 0 || c.RotateEvery >= leastRotation,
 		"keys cannot rotate every %v: use 0 (never) or %v and more", c.RotateEvery, leastRotation)
 	require(wholeSeconds(c.TTL), "ttl %v is not a positive number of whole seconds", c.TTL)

@@ -46,7 +46,7 @@ func TestNewRefuses(t *testing.T) {
 		"no listing":               {func(c *Config) { c.Listing = nil }, "a revoker, grants and a listing are required"},
 		"negative revoke rate":     {func(c *Config) { c.RevokeRate = -1 }, "above 0"},
 		"negative revoke burst":    {func(c *Config) { c.RevokeBurst = -1 }, "above 0"},
-		"another algorithm":        {func(c *Config) { c.Algorithm = "HS256" }, "use ES256"},
+		"another algorithm":        {func(c *Config) { c.Algorithm = "HS256" }, "use ES256, EdDSA"},
 		"rotation too fast":        {func(c *Config) { c.RotateEvery = time.Minute }, "0 (never)"},
 		"half seconds":             {func(c *Config) { c.TTL = 1500 * time.Millisecond }, "whole seconds"},
 		"negative ttl":             {client(func(c *clients.Client) { c.TTL = -1 }), `client "shop": ttl`},

@@ -123,13 +123,14 @@ func New(c Config) (*Issuer, error) {
 func newKeeper(c Config, life time.Duration) *keyring.Keeper {
 	return keyring.New(keyring.Config{
 		State: c.State, Sealing: c.Sealing, File: c.RingFile, Life: life, RotateEvery: c.RotateEvery, Logger: c.Logger,
+		Algorithm: c.Algorithm, Signers: c.Signers,
 	})
 }
 
 // withDefaults fills in what a zero value of a field means.
 func (c Config) withDefaults() Config {
 	if c.Algorithm == "" {
-		c.Algorithm = algorithm
+		c.Algorithm = keyring.ES256
 	}
 	if c.TTL == 0 {
 		c.TTL = 10 * time.Minute

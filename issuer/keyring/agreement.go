@@ -40,30 +40,50 @@ import (
 
 // change is what to make of the ring that the store holds, if that is to be changed, and how the log says so.
 type change struct {
-	turn    func(*Ring) (*Ring, bool)
+	turn    func(*Ring, plan) (*Ring, bool)
 	level   slog.Level
 	message string
 }
 
 // Look asks the store, does what follows, the planned turns included, and keeps the outcome. It returns what went wrong.
 func (k *Keeper) Look(ctx context.Context) error {
-	planned := func(r *Ring) (*Ring, bool) { return r.turned(time.Now(), k.life, k.rotateEvery) }
+	planned := func(r *Ring, p plan) (*Ring, bool) { return r.turned(time.Now(), p) }
 	return k.lookAnd(ctx, change{planned, slog.LevelInfo, "key ring turned"})
 }
 
 func (k *Keeper) lookAnd(ctx context.Context, c change) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
 	have := k.kept.Load()
+	if err := k.list(ctx); err != nil {
+		k.kept.Store(&kept{ring: have.ring, asked: have.asked, err: err})
+		return err
+	}
 	asked := time.Now()
 	r, err := k.settle(ctx, have.ring, c)
 	if err != nil {
 		k.kept.Store(&kept{ring: have.ring, asked: have.asked, err: err})
 		return err
 	}
-	k.kept.Store(&kept{ring: r, asked: asked})
+	k.kept.Store(&kept{ring: r.equipped(k.plan.listed), asked: asked})
+	return nil
+}
+
+// list asks for the keys that live outside, under mu. A list that cannot be had changes nothing, and is said; without
+// any there is nothing to go on with.
+func (k *Keeper) list(ctx context.Context) error {
+	if k.source == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	listed, err := ask(ctx, k.source, k.plan.algorithm, k.plan.listed)
+	if err == nil {
+		k.plan.listed = listed
+	} else if k.plan.listed == nil {
+		return err
+	}
+	k.trouble.report(ctx, k.logger, err)
 	return nil
 }
 
@@ -90,13 +110,17 @@ func (k *Keeper) settle(ctx context.Context, held *Ring, c change) (*Ring, error
 
 // agree is the table above. It returns the ring that the store holds in the end; ours is nil when there is none yet.
 func (k *Keeper) agree(ctx context.Context, ours *Ring, c change) (*Ring, error) {
-	version, blob, err := k.state.State(ctx, ringName)
+	version, blob, err := k.read(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: read key ring: %w", err)
 	}
 	switch {
 	case version == 0 && ours == nil:
-		return k.write(ctx, slog.LevelInfo, "key ring begun: the store held none", newRing(time.Now(), k.life), version)
+		first, err := newRing(time.Now(), k.plan)
+		if err != nil {
+			return nil, err
+		}
+		return k.write(ctx, slog.LevelInfo, "key ring begun: the store held none", first, version)
 	case version == 0:
 		return k.write(ctx, slog.LevelWarn, "key ring written back: the store has lost its data", ours.written(time.Now()), version)
 	}
@@ -112,14 +136,20 @@ func (k *Keeper) agree(ctx context.Context, ours *Ring, c change) (*Ring, error)
 			return k.write(ctx, slog.LevelWarn, "key ring written back: the store held an earlier one", ours.written(time.Now()), version)
 		}
 	}
-	if turned, changed := c.turn(stored); changed {
+	if turned, changed := c.turn(stored, k.plan); changed {
 		return k.write(ctx, c.level, c.message, turned, version)
 	}
-	if stored.life < k.life {
+	if stored.life < k.plan.life {
 		return nil, fmt.Errorf("keyring: tokens of %v wait until %v: the key ring was written back after a loss, and knows none that live so long",
-			k.life, stored.quiet.UTC())
+			k.plan.life, stored.quiet.UTC())
 	}
 	return stored, nil
+}
+
+func (k *Keeper) read(ctx context.Context) (version uint64, blob []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return k.state.State(ctx, ringName)
 }
 
 // refused says why a ring from the store can be neither ours, nor a later one, nor an earlier one.
@@ -150,7 +180,9 @@ func (k *Keeper) write(ctx context.Context, level slog.Level, message string, r 
 	if err != nil {
 		return nil, err
 	}
-	if err := k.state.SwapState(ctx, ringName, version, blob); err != nil {
+	within, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	if err := k.state.SwapState(within, ringName, version, blob); err != nil {
 		return nil, fmt.Errorf("keyring: write key ring over version %d: %w", version, err)
 	}
 	k.logRing(ctx, level, message, r)
@@ -159,5 +191,5 @@ func (k *Keeper) write(ctx context.Context, level slog.Level, message string, r 
 
 func (k *Keeper) logRing(ctx context.Context, level slog.Level, message string, r *Ring) {
 	k.logger.LogAttrs(ctx, level, message, slog.Uint64("generation", r.generation),
-		slog.String("key_id", r.in(active).id), slog.Int("keys", len(r.keys)))
+		slog.String("key_id", r.Active().id), slog.Int("keys", len(r.keys)))
 }

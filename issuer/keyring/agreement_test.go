@@ -197,7 +197,7 @@ func TestRingBegunAnewAfterALoss(t *testing.T) {
 		if n := strings.Count(k.log.String(), "began anew"); n != 1 {
 			t.Errorf("%d lines of the log say what happened, want 1:\n%s", n, k.log)
 		}
-		later, _ := fresh.kept.Load().ring.turned(time.Now().Add(2*time.Hour), time.Minute, time.Hour)
+		later, _ := fresh.kept.Load().ring.turned(time.Now().Add(2*time.Hour), es256(time.Minute, time.Hour))
 		f.put(t, k.sealing, later)
 		if err := k.Look(t.Context()); err == nil || !strings.Contains(err.Error(), "another beginning") {
 			t.Errorf("a later generation of another beginning: %v, want it refused", err)
@@ -221,7 +221,7 @@ func TestTwoRingsOfOneGenerationAreNotMixed(t *testing.T) {
 	k.look(t)
 	first := k.kept.Load().ring
 	turn := func() *Ring {
-		r, _ := first.turned(time.Now().Add(2*time.Hour), time.Minute, time.Hour)
+		r, _ := first.turned(time.Now().Add(2*time.Hour), es256(time.Minute, time.Hour))
 		return r
 	}
 	f.put(t, k.sealing, turn())
@@ -268,12 +268,12 @@ func TestWhatAWriterOfTheStorePutsThereIsRefused(t *testing.T) {
 	k.look(t)
 	oldVersion, oldBlob, _ := f.State(t.Context(), ringName)
 	first := k.kept.Load().ring
-	forced, _ := first.turned(time.Now().Add(2*time.Hour), time.Minute, time.Hour)
+	forced, _ := first.turned(time.Now().Add(2*time.Hour), es256(time.Minute, time.Hour))
 	f.put(t, k.sealing, forced)
 	k.look(t)
 	signs := k.activeKey(t)
 	version, blob, _ := f.State(t.Context(), ringName)
-	another := newRing(time.Now(), time.Minute)
+	another := firstRing(t, time.Now(), es256(time.Minute, 0))
 	another.generation = forced.generation
 	sameGeneration, err := another.seal(k.sealing, version)
 	if err != nil {

@@ -22,7 +22,7 @@ func (f *faulty) turnTwice(t *testing.T, keys *sealing.Keys) *Ring {
 	t.Helper()
 	r, _ := f.held(t, keys)
 	for range 3 {
-		turned, changed := r.turned(time.Now().Add(48*time.Hour*time.Duration(r.generation)), time.Minute, time.Hour)
+		turned, changed := r.turned(time.Now().Add(48*time.Hour*time.Duration(r.generation)), es256(time.Minute, time.Hour))
 		if !changed {
 			t.Fatal("the ring did not turn")
 		}

@@ -32,6 +32,8 @@ type Config struct {
 	File        string        // where this process keeps its own sealed copy of the newest ring; empty: nowhere
 	Life        time.Duration // of the longest-lived token that this process signs, whole seconds
 	RotateEvery time.Duration // working life of a key; 0: never rotated, else well above publishFor
+	Algorithm   string        // of the keys that are generated; empty: ES256
+	Signers     SignerSource  // keys that live outside; nil: they are generated, and live in the ring
 	Logger      *slog.Logger  // nil: discards
 }
 
@@ -50,7 +52,7 @@ type StateStore interface {
 const (
 	followEvery = 5 * time.Second        // between two looks at the store
 	retryAfter  = 100 * time.Millisecond // after the first failure; doubled up to followEvery
-	askTimeout  = 3 * time.Second        // for one look, with what is written after it
+	askTimeout  = 3 * time.Second        // for one answer of the store
 )
 
 var (
@@ -61,15 +63,16 @@ var (
 // Keeper holds the key ring of this process: it loads or creates it, follows it, and rotates it. How several keepers
 // on one store agree is in agreement.go.
 type Keeper struct {
-	state       StateStore
-	sealing     *sealing.Keys
-	life        time.Duration
-	rotateEvery time.Duration
-	logger      *slog.Logger
-	file        ringFile
-	soon        chan struct{}        // wakes Run; one place
-	mu          sync.Mutex           // one look at a time: Run's own, or that of whoever withdraws a key
-	kept        atomic.Pointer[kept] // written under mu; swapped whole
+	state   StateStore
+	sealing *sealing.Keys
+	plan    plan // without what an operator asks; its list under mu
+	source  SignerSource
+	logger  *slog.Logger
+	file    ringFile
+	soon    chan struct{}        // wakes Run; one place
+	mu      sync.Mutex           // one look at a time: Run's own, or that of whoever withdraws a key
+	kept    atomic.Pointer[kept] // written under mu; swapped whole
+	trouble trouble              // of the list of keys that live outside
 }
 
 // kept is what the keeper knows; immutable.
@@ -85,7 +88,8 @@ func New(c Config) *Keeper {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	k := &Keeper{
-		state: c.State, sealing: c.Sealing, life: c.Life, rotateEvery: c.RotateEvery, logger: c.Logger,
+		state: c.State, sealing: c.Sealing, source: c.Signers, logger: c.Logger,
+		plan: plan{life: c.Life, rotateEvery: c.RotateEvery, algorithm: or(c.Algorithm, ES256), outside: c.Signers != nil},
 		file: ringFile{c.File, c.Sealing}, soon: make(chan struct{}, 1),
 	}
 	k.kept.Store(&kept{err: ErrNoRing})
@@ -103,8 +107,19 @@ func (k *Keeper) Current() (*Ring, error) {
 		return nil, errNotFollowed
 	case time.Since(have.asked) > ringLease:
 		return nil, fmt.Errorf("keyring: key ring not confirmed for %v: %w", ringLease, have.err)
+	case have.ring.Active().private == nil:
+		return nil, k.absent(have.ring)
 	}
 	return have.ring, nil
+}
+
+// absent says what is wrong when the active key lives outside, and not where this process can use it.
+func (k *Keeper) absent(r *Ring) error {
+	id := r.Active().id
+	if k.source == nil {
+		return fmt.Errorf("keyring: the active key %s lives outside, and this issuer was told of no such keys: give it the keys that the others have (keys.signing_key_files)", id)
+	}
+	return fmt.Errorf("keyring: the active key %s is not among the keys that live outside; put it back into the list until the next one has been published for %v, or do not wait: coatcheck key retire %s", id, publishFor, id)
 }
 
 // Held is the ring in hand, confirmed or not; nil: none yet. It is for looking things up, never for signing.
@@ -123,7 +138,7 @@ func (k *Keeper) KeySet() []byte {
 func (k *Keeper) Key(_ context.Context, id string) (verifier.Key, error) {
 	if have := k.kept.Load(); have.ring != nil {
 		if found, ok := have.ring.byID(id); ok {
-			return verifier.Key{ID: found.id, Algorithm: algorithm, Public: found.public()}, nil
+			return verifier.Key{ID: found.id, Algorithm: found.algorithm, Public: found.public}, nil
 		}
 	}
 	if _, err := k.Current(); err != nil {
@@ -178,4 +193,28 @@ func (k *Keeper) Run(ctx context.Context) error {
 			wait = retryAfter // what the first failure will wait
 		}
 	}
+}
+
+// trouble is what is wrong beside the ring, and does not stop it. It is said when it begins and when it ends.
+type trouble struct{ now atomic.Pointer[string] }
+
+func (t *trouble) report(ctx context.Context, logger *slog.Logger, err error) {
+	before := t.now.Load()
+	switch {
+	case err == nil && before != nil:
+		logger.LogAttrs(ctx, slog.LevelInfo, "keys that live outside can be read again")
+		t.now.Store(nil)
+	case err != nil && (before == nil || *before != err.Error()):
+		text := err.Error()
+		logger.LogAttrs(ctx, slog.LevelWarn, "keys that live outside: the list of before stays in use", slog.String("error", text))
+		t.now.Store(&text)
+	}
+}
+
+// Trouble is what is wrong with the list of keys that live outside while the one of before is in use; empty: nothing.
+func (k *Keeper) Trouble() string {
+	if t := k.trouble.now.Load(); t != nil {
+		return *t
+	}
+	return ""
 }

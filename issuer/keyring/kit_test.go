@@ -153,3 +153,17 @@ func header(t testing.TB, raw string) (h map[string]string) {
 	}
 	return h
 }
+
+// es256 is the plan of an issuer whose keys live in the ring.
+func es256(life, every time.Duration) plan {
+	return plan{life: life, rotateEvery: every, algorithm: ES256}
+}
+
+func firstRing(t testing.TB, now time.Time, p plan) *Ring {
+	t.Helper()
+	r, err := newRing(now, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}

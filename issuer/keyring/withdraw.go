@@ -17,7 +17,7 @@ const withdrawTries = 3
 // Other issuers read that ring within followEvery, and meanwhile the revocation log has to refuse what they sign:
 // whoever withdraws a key revokes it as well.
 func (k *Keeper) Withdraw(ctx context.Context, id string) error {
-	without := change{func(r *Ring) (*Ring, bool) { return r.without(id, time.Now()) }, slog.LevelWarn, "signing key withdrawn"}
+	without := change{func(r *Ring, p plan) (*Ring, bool) { return r.without(id, time.Now(), p) }, slog.LevelWarn, "signing key withdrawn"}
 	var err error
 	for range withdrawTries {
 		if err = k.lookAnd(ctx, without); err != nil {
@@ -30,7 +30,7 @@ func (k *Keeper) Withdraw(ctx context.Context, id string) error {
 		if wait := time.Until(r.quiet); wait > 0 {
 			return &QuietError{wait}
 		}
-		err = errors.New("the ring still has it")
+		err = errors.New("the ring still has it: it is the only key that lives outside; put another one into the list first")
 	}
 	return fmt.Errorf("keyring: withdraw signing key %s: %w", id, err)
 }
@@ -47,24 +47,32 @@ func (e *QuietError) Error() string {
 // change now. Like turned it decides and does nothing else. What the key was for goes to the next in line at once, also
 // if that has not been published for publishFor: a verifier that does not know it asks again, one that went on
 // believing the withdrawn key would be the worse trouble.
-func (r *Ring) without(id string, now time.Time) (*Ring, bool) {
+func (r *Ring) without(id string, now time.Time, p plan) (*Ring, bool) {
 	gone, there := r.byID(id)
 	if !there || now.Before(r.quiet) {
 		return r, false
 	}
-	t := Ring{generation: r.generation + 1, beginning: r.beginning, life: r.life}
+	t := Ring{generation: r.generation + 1, beginning: r.beginning, life: r.life, gone: r.gone}
+	t.leave(*gone)
 	var keys []Key
 	for _, k := range r.keys {
 		if k.id == id {
 			continue
 		}
 		if gone.state == active && k.state == next {
-			k.state, k.since = active, now.Truncate(time.Second)
+			k = k.in(active, now)
 		}
 		keys = append(keys, k)
 	}
-	if gone.state != retired {
-		keys = append(keys, newKey(next, now))
+	if t.with(keys...).in(active) == nil {
+		s := p.successor(t.with(keys...))
+		if s == nil {
+			return r, false // it lives outside, and no other is listed: there is nothing to sign with
+		}
+		keys = append(keys, s.in(active, now))
+	}
+	if t.with(keys...).in(next) == nil {
+		keys = p.follow(t.with(keys...), now)
 	}
 	return t.with(keys...), true
 }

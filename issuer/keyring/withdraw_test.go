@@ -16,7 +16,7 @@ import (
 func TestRingWithoutAKey(t *testing.T) {
 	t.Parallel()
 	const life = 10 * time.Minute
-	r, _ := newRing(testNow, life).turned(testNow.Add(time.Hour), life, time.Hour)
+	r, _ := firstRing(t, testNow, es256(life, 0)).turned(testNow.Add(time.Hour), es256(life, time.Hour))
 	now := testNow.Add(time.Hour + time.Minute)
 	for _, row := range []struct {
 		gone State
@@ -32,7 +32,7 @@ func TestRingWithoutAKey(t *testing.T) {
 		if row.gone != active {
 			id = r.keys[slices.IndexFunc(r.keys, func(k Key) bool { return k.state == row.gone })].id
 		}
-		got, changed := r.without(id, now)
+		got, changed := r.without(id, now, es256(0, 0))
 		if diff := cmp.Diff(row.want, got.outline(names)); diff != "" || !changed {
 			t.Errorf("without the %s key (-want +got):\n%s", row.gone, diff)
 		}
@@ -42,12 +42,12 @@ func TestRingWithoutAKey(t *testing.T) {
 		if strings.Contains(string(got.set), id) {
 			t.Errorf("without the %s key: it is still published", row.gone)
 		}
-		if again, changed := got.without(id, now); changed || again != got {
+		if again, changed := got.without(id, now, es256(0, 0)); changed || again != got {
 			t.Errorf("without the %s key twice: changed %v", row.gone, changed)
 		}
 	}
 	quiet := r.written(now)
-	if _, changed := quiet.without(r.in(active).id, now.Add(ringLease-2*time.Second)); changed {
+	if _, changed := quiet.without(r.in(active).id, now.Add(ringLease-2*time.Second), es256(0, 0)); changed {
 		t.Error("a ring that was written back changes within its quiet time")
 	}
 }
