@@ -20,7 +20,7 @@ import (
 // recorder is a revoker that writes to the store at once and waits for nobody; it tells which of its two ways a request
 // took, and can be told to fail.
 type recorder struct {
-	store  *store.Memory
+	store  store.Backend
 	author store.Author
 
 	mu           sync.Mutex // guards all below
@@ -32,7 +32,7 @@ type recorder struct {
 	waiting      chan struct{}           // if not nil, both ways wait for it
 }
 
-func newRecorder(t testing.TB, s *store.Memory) *recorder {
+func newRecorder(t testing.TB, s store.Backend) *recorder {
 	t.Helper()
 	r := &recorder{store: s, author: store.Author{Issuer: storetest.Issuer, Journal: "journal-of-" + strings.ReplaceAll(t.Name(), "/", "-")}}
 	if len(r.author.Journal) > 64 {

@@ -71,10 +71,7 @@ func newKit(t testing.TB, changes ...func(*Config)) *kit {
 // buildKit leaves the ring to Run.
 func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 	t.Helper()
-	stamper, err := exchange.NewStamper("cck", time.Hour, bytes.Repeat([]byte{7}, 32))
-	if err != nil {
-		t.Fatal(err)
-	}
+	stamper := testStamper(t)
 	log := &syncBuffer{}
 	storetest.Open(t, s)
 	// Nobody runs the edge's follower: there is no lease and no cache, and the store is asked for each swap.
@@ -102,6 +99,15 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 	}
 	keys.KeySource = i.Keys()
 	return &kit{i, s, stamper, log, edge, ended, follower}
+}
+
+func testStamper(t testing.TB) *exchange.Stamper {
+	t.Helper()
+	s, err := exchange.NewStamper("cck", time.Hour, bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // readLog is a follower that has read the log once, and stopped: what is revoked later, it does not know.

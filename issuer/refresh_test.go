@@ -18,8 +18,6 @@ import (
 	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/coatcheck/coatcheck/issuer/trust/trusttest"
 	"github.com/coatcheck/coatcheck/revocation"
-	"github.com/coatcheck/coatcheck/store"
-	"github.com/coatcheck/coatcheck/store/storetest"
 )
 
 // withRefresh is withExchange with refresh tokens: for portal, whose families begin with the word of a provider, for broker,
@@ -392,18 +390,7 @@ func TestWriterOfTheStoreGainsOneUseOfATokenThatHeHas(t *testing.T) {
 // newKitOn is another issuer on the store of one, which it opens if it finds it closed; they have one revoker.
 func newKitOn(t testing.TB, one *kit, changes ...func(*Config)) *kit {
 	t.Helper()
-	for shard := range one.store.Shards() { // with its data: the one issuer that there is vouches for it
-		now, err := one.store.Shard(t.Context(), shard, storetest.Issuer)
-		if err == nil && !now.Open {
-			err = one.store.Vote(t.Context(), shard, one.ended.author, now.Replication, true)
-			if err == nil {
-				_, err = one.store.Open(t.Context(), shard, store.Opening{Replication: now.Replication, Issuers: []string{storetest.Issuer}, Lease: storetest.Lease})
-			}
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	vouch(t, one.store, one.ended.author)
 	k := buildKit(t, one.store, append(changes, func(c *Config) { c.Revoker = one.ended })...)
 	if err := k.keeper.Look(t.Context()); err != nil {
 		t.Fatalf("load key ring: %v", err)
