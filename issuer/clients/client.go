@@ -10,28 +10,28 @@ import (
 	"time"
 )
 
-// Client is who may ask for tokens, as somebody has configured it.
+// Client is who may ask for tokens, as somebody has configured it: in the configuration file, or at run time in JSON.
 type Client struct {
-	ID               string              // empty: the name that it is registered under; else the same
-	Secret           SecretHash          // zero: a public client, which cannot have client_credentials
-	GrantTypes       []string            // among those that the issuer offers
-	Audiences        map[string][]string // audience → scopes that it may have
-	DefaultAudiences []string            // what it gets when it names neither audience nor scope
-	Serves           []string            // audiences that this client is the service of: of their tokens, and no others, it may ask
-	Exchange         Exchange            // what it may use as the subject of a token exchange
-	Claims           map[string]any      // extra claims in its JWTs; never a registered name or ours
-	TTL              time.Duration       // 0: that of the issuer
-	RefreshTTL       time.Duration       // how long its refresh tokens can be used, from the first one on; 0: it gets none
-	MaxGrants        int64               // live grants at a time; 0: 10,000
-	MaxBytes         int64               // sealed bytes at a time; 0: 40 MiB
+	ID               string              `json:"id"`                          // in a file empty: the name that it is registered under; else the same
+	Secret           SecretHash          `json:"-"`                           // zero: a public client, which cannot have client_credentials
+	GrantTypes       []string            `json:"grant_types,omitempty"`       // among those that the issuer offers
+	Audiences        map[string][]string `json:"audiences,omitempty"`         // audience → scopes that it may have
+	DefaultAudiences []string            `json:"default_audiences,omitempty"` // what it gets when it names neither audience nor scope
+	Serves           []string            `json:"serves,omitempty"`            // audiences that this client is the service of: of their tokens, and no others, it may ask
+	Exchange         Exchange            `json:"exchange,omitzero"`           // what it may use as the subject of a token exchange
+	Claims           map[string]any      `json:"claims,omitempty"`            // extra claims in its JWTs; never a registered name or ours
+	TTL              time.Duration       `json:"-"`                           // 0: that of the issuer
+	RefreshTTL       time.Duration       `json:"-"`                           // how long its refresh tokens can be used, from the first one on; 0: it gets none
+	MaxGrants        int64               `json:"max_grants,omitempty"`        // live grants at a time; 0: 10,000
+	MaxBytes         int64               `json:"max_bytes,omitempty"`         // sealed bytes at a time; 0: 40 MiB
 }
 
 // Exchange is which tokens of ours a client may exchange; of those of other issuers, their configuration decides. The zero
 // value is none.
 type Exchange struct {
-	References []string // the clients whose references it may use, its own only if it is named
-	JWTs       bool     // the JWTs that were made for an audience that it serves
-	Actors     bool     // beside the subject, the token of who acts for it: one of these, or a reference of its own
+	References []string `json:"references,omitempty"` // the clients whose references it may use, its own only if it is named
+	JWTs       bool     `json:"jwts,omitempty"`       // the JWTs that were made for an audience that it serves
+	Actors     bool     `json:"actors,omitempty"`     // beside the subject, the token of who acts for it: one of these, or a reference of its own
 }
 
 // Known is a client that was checked and frozen: whatever it was made of may change afterwards without changing it. It
@@ -39,6 +39,7 @@ type Exchange struct {
 type Known struct {
 	Client                            // with its ID and its TTL; scopes and what it serves are sorted, each once
 	Extra  map[string]json.RawMessage // its claims, as they stand in its JWTs
+	Added  bool                       // at run time: there may be thousands of those, so no metric names them
 }
 
 // Rules are what a client may refer to.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/alexedwards/argon2id"
 )
@@ -23,8 +24,10 @@ type SecretHash struct {
 }
 
 type secretHash struct {
-	sum [sha256.Size]byte // of a generated secret
-	phc string            // argon2id; empty: sum counts
+	sum    [sha256.Size]byte // of a generated secret
+	phc    string            // argon2id; empty: sum counts
+	beside *secretHash       // the secret that was before; nil: none
+	until  time.Time         // when that one ends; zero: it does not
 }
 
 // Bounds of an argon2id hash. Below, the algorithm panics or protects nothing; above, one check could take the
@@ -96,24 +99,70 @@ func HashSecret(secret string) (SecretHash, error) {
 // Impossible is a hash that no secret has: comparing with it takes as long as with a generated secret's.
 func Impossible() SecretHash { return SecretHash{hide(secretHash{})} }
 
+// Beside is the same secret with an older one that is still good until then; the zero time has no end. What was beside
+// that one ends. Two slow hashes are refused: a request would cost two of them.
+func (h SecretHash) Beside(old SecretHash, until time.Time) (SecretHash, error) {
+	if h.IsZero() || old.IsZero() {
+		return SecretHash{}, errors.New("clients: two secrets are needed")
+	}
+	if h.Slow() && old.Slow() {
+		return SecretHash{}, errors.New("clients: of two secrets that live at once, one at most may be an argon2id hash: generate the other with `openssl rand -hex 32`")
+	}
+	both, earlier := h.hash(), old.hash()
+	earlier.beside = nil
+	both.beside, both.until = &earlier, until
+	return SecretHash{hide(both)}, nil
+}
+
+// Second reports whether an older secret is still good, and until when.
+func (h SecretHash) Second() (until time.Time, lives bool) {
+	if h.IsZero() {
+		return time.Time{}, false
+	}
+	hash := h.hash()
+	return hash.until, hash.beside != nil && (hash.until.IsZero() || time.Now().Before(hash.until))
+}
+
 // IsZero: there is no secret, so nothing matches.
 func (h SecretHash) IsZero() bool { return h.hash == nil }
 
 // Slow: comparing takes tens of milliseconds and tens of mebibytes.
-func (h SecretHash) Slow() bool { return !h.IsZero() && h.hash().phc != "" }
+func (h SecretHash) Slow() bool {
+	if h.IsZero() {
+		return false
+	}
+	hash := h.hash()
+	return hash.phc != "" || hash.beside != nil && hash.beside.phc != ""
+}
 
 // Matches compares in a time that depends on the hash and not on the secret.
 func (h SecretHash) Matches(secret func() string) bool {
 	if h.IsZero() || secret == nil {
 		return false
 	}
-	hash := h.hash()
-	if hash.phc != "" {
-		ok, err := argon2id.ComparePasswordAndHash(secret(), hash.phc)
+	hash, presented := h.hash(), secret()
+	matched := hash.matches(presented)
+	if _, lives := h.Second(); lives {
+		matched = hash.beside.matches(presented) || matched
+	}
+	return matched
+}
+
+func (h secretHash) matches(presented string) bool {
+	if h.phc != "" {
+		ok, err := argon2id.ComparePasswordAndHash(presented, h.phc)
 		return ok && err == nil
 	}
-	sum := sha256.Sum256([]byte(secret()))
-	return subtle.ConstantTimeCompare(sum[:], hash.sum[:]) == 1
+	sum := sha256.Sum256([]byte(presented))
+	return subtle.ConstantTimeCompare(sum[:], h.sum[:]) == 1
+}
+
+// text is what ParseSecretHash reads.
+func (h secretHash) text() string {
+	if h.phc != "" {
+		return h.phc
+	}
+	return "sha256:" + hex.EncodeToString(h.sum[:])
 }
 
 // Format prints a placeholder for every verb.
