@@ -36,7 +36,11 @@ type Scope string
 const (
 	ReadTokens   Scope = "tokens:read"
 	RevokeTokens Scope = "tokens:revoke"
+	ReadClients  Scope = "clients:read"
+	WriteClients Scope = "clients:write"
 )
+
+func scopes() []Scope { return []Scope{ReadTokens, RevokeTokens, ReadClients, WriteClients} }
 
 // Token is one operator, or one program of theirs.
 type Token struct {
@@ -124,8 +128,8 @@ func checkTokens(tokens []Token) error {
 			fault("has no scope: it may do nothing")
 		}
 		for _, s := range t.Scopes {
-			if s != ReadTokens && s != RevokeTokens {
-				fault(fmt.Sprintf("scope %q does not exist: use %s or %s", s, ReadTokens, RevokeTokens))
+			if !slices.Contains(scopes(), s) {
+				fault(fmt.Sprintf("scope %q does not exist: use some of %v", s, scopes()))
 			}
 		}
 		for _, other := range tokens[:n] {

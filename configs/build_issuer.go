@@ -38,6 +38,7 @@ func (b *builder) issuer() *issuer.Config {
 	}
 	if file := b.file.Keys.RingFile; file != "" {
 		config.RingFile = b.doc.beside(file)
+		config.ClientsFile = config.RingFile + ".clients"
 	}
 	for name, a := range b.file.Audiences {
 		config.Audiences[name] = issuer.Audience{

@@ -8,7 +8,7 @@ import (
 )
 
 // adminScopes are those of the admin API.
-var adminScopes = []string{"tokens:read", "tokens:revoke"}
+var adminScopes = []string{"tokens:read", "tokens:revoke", "clients:read", "clients:write"}
 
 var (
 	adminName  = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)

@@ -187,7 +187,7 @@ type AdminTokenSection struct {
 	TokenFile string `yaml:"token_file"`
 	// sha256:<hex> of a generated token.
 	TokenHash string `yaml:"token_hash"`
-	// What it may do: tokens:read (list, inspect), tokens:revoke. Required.
+	// What it may do: tokens:read (list, inspect), tokens:revoke, clients:read, clients:write. Required.
 	Scopes []string `yaml:"scopes"`
 }
 

@@ -121,8 +121,8 @@ func newAuthenticator(known *clients.Register) *authenticator {
 			a.decoys = append(a.decoys, c.Secret)
 		}
 	}
-	if len(a.decoys) == 0 {
-		a.decoys = []clients.SecretHash{clients.Impossible()}
+	if len(a.decoys) == 0 || known.Changes() { // those that are added have generated secrets
+		a.decoys = append(a.decoys, clients.Impossible())
 	}
 	return a
 }
@@ -132,6 +132,9 @@ func newAuthenticator(known *clients.Register) *authenticator {
 // wrong secret, and the same is answered.
 func (a *authenticator) authenticate(ctx context.Context, c credentials) (*clients.Known, *refusal) {
 	known := a.clients.Lookup(c.id)
+	if err := a.clients.Sure(); known == nil && err != nil {
+		return nil, unavailableNow("which clients there are is not known now", err) // a 401 could be wrong
+	}
 	if c.secret == nil {
 		if known != nil && known.Secret.IsZero() {
 			return known, nil

@@ -37,6 +37,11 @@ type Config struct {
 	// RingFile is where this issuer keeps its own sealed copy of the newest key ring, so that after a restart too it
 	// refuses an older one; one file for each issuer, in a folder that it may write. Empty: it remembers nothing.
 	RingFile string
+	// ClientStore keeps the clients that are added at run time, sealed; all issuers of one system share it. Nil: there are
+	// only those of Clients. ClientsFile is where this issuer keeps how far it has followed them, so that after a restart
+	// too it refuses an older register; a file of its own, in a folder that it may write. Empty: it remembers nothing.
+	ClientStore clients.Store
+	ClientsFile string
 	// Depositor makes references and stores what they stand for. Required.
 	Depositor *exchange.Depositor
 	// Families keep refresh tokens, in the same store. Nil: there are none.

@@ -24,6 +24,8 @@ func (f *fault) status() int {
 	switch f.code {
 	case "invalid_request", "unknown_key":
 		return http.StatusBadRequest
+	case "conflict":
+		return http.StatusConflict
 	case "not_found":
 		return http.StatusNotFound
 	case "too_large":

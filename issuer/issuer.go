@@ -29,9 +29,11 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/issuer/clients"
 	"github.com/coatcheck/coatcheck/issuer/keyring"
 	"github.com/coatcheck/coatcheck/issuer/sealing"
 	"github.com/coatcheck/coatcheck/verifier"
@@ -109,6 +111,9 @@ func New(c Config) (*Issuer, error) {
 	if i.register, err = newRegister(c, slices.Sorted(maps.Keys(i.granters))); err != nil {
 		return nil, err
 	}
+	if c.ClientStore != nil {
+		i.register.clients.Configure(clients.Config{Store: c.ClientStore, Sealing: c.Sealing, File: c.ClientsFile, Logger: c.Logger})
+	}
 	i.clients = newAuthenticator(i.register.clients)
 	i.keeper = newKeeper(c, i.register.longest)
 	about := newMetadata(at, i.register)
@@ -159,16 +164,22 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Run loads or creates the key ring, then follows and rotates it until ctx ends; then it returns nil. A store that
+// Run loads or creates the key ring, then follows and rotates it until ctx ends, and beside it follows the clients that come
+// and go; then it returns nil. A store that
 // is away is waited for, with back-off. While there is no ring the token endpoint answers 503.
 func (i *Issuer) Run(ctx context.Context) error {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { i.register.clients.Run(ctx) })
 	return i.keeper.Run(ctx)
 }
 
 // Ready says why the issuer cannot mint now; nil when it can.
 func (i *Issuer) Ready() error {
-	_, err := i.keeper.Current()
-	return err
+	if _, err := i.keeper.Current(); err != nil {
+		return err
+	}
+	return i.register.clients.Sure()
 }
 
 // Keys is the published key set as a KeySource, for an edge in the same process.

@@ -27,20 +27,24 @@ type Listing interface {
 //	GET  /v1/tokens/{jti}    one grant
 //	GET  /v1/edges           which edges were seen, and how far
 //
+//	POST, GET /v1/clients                      add a client, list them
+//	GET, DELETE /v1/clients/{id}               show one, take it away
+//	POST /v1/clients/{id}/rotate               give it another secret; and /enable, /disable
+//
 // Errors are problem documents (RFC 9457) that say what is wrong and how to mend it.
 func (i *Issuer) Operations() []Operation {
-	return []Operation{
-		{"POST", "/v1/revocations", true, operation(i.postRevocation)},
-		{"GET", "/v1/tokens", false, operation(i.getTokens)},
-		{"GET", "/v1/tokens/{jti}", false, operation(i.getToken)},
-		{"GET", "/v1/edges", false, operation(i.getEdges)},
-	}
+	return append([]Operation{
+		{"POST", "/v1/revocations", "tokens:revoke", operation(i.postRevocation)},
+		{"GET", "/v1/tokens", "tokens:read", operation(i.getTokens)},
+		{"GET", "/v1/tokens/{jti}", "tokens:read", operation(i.getToken)},
+		{"GET", "/v1/edges", "tokens:read", operation(i.getEdges)},
+	}, i.clientOperations()...)
 }
 
 // Operation is one handler of the admin API.
 type Operation struct {
 	Method, Path string
-	Changes      bool // it revokes; else it only reads
+	Scope        string // what the caller's token must allow
 	Handle       http.Handler
 }
 

@@ -19,6 +19,7 @@ type event struct {
 	address   netip.Addr // of the connection's other end: a proxy's, if there is one; no header is believed
 	traceID   string     // empty: not sampled
 	client    string     // configured name; empty: unknown
+	added     bool       // that client was added at run time
 	grant     *grant     // to be issued, once decided
 	keyID     string
 	proved    bool     // the client has authenticated
@@ -63,7 +64,11 @@ func (i *Issuer) report(ctx context.Context, at endpoint, span trace.Span, e eve
 	}
 	e.refused = i.trail.tell(ctx, at, e, e.attributes(name))
 	outcome := string(e.outcome())
-	at.answers.Add(ctx, 1, metric.WithAttributes(attribute.String("client", name), attribute.String("outcome", outcome)))
+	label := name
+	if e.added { // there may be ten thousand of them, and a label has few values
+		label = "added"
+	}
+	at.answers.Add(ctx, 1, metric.WithAttributes(attribute.String("client", label), attribute.String("outcome", outcome)))
 	if span.IsRecording() {
 		e.traceID = span.SpanContext().TraceID().String()
 		span.SetAttributes(attribute.String("coatcheck.client", name), attribute.String("coatcheck.outcome", outcome))

@@ -140,7 +140,7 @@ func secondsUntil(t time.Time) int64 { return int64(max(0, time.Until(t)) / time
 // authenticate finds who asks, and lets the event say so when it is a client of ours that somebody claims to be.
 func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*clients.Known, *refusal) {
 	if known := i.register.clients.Lookup(c.id); known != nil {
-		e.client = known.ID
+		e.client, e.added = known.ID, known.Added
 	}
 	known, no := i.clients.authenticate(ctx, c)
 	e.proved = no == nil

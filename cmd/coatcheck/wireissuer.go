@@ -32,7 +32,7 @@ func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 		return nil, err
 	}
 	c := *l.Issuer // a copy: what was loaded stays as it was loaded
-	c.State = p.store
+	c.State, c.ClientStore = p.store, p.store
 	c.Depositor = exchange.NewDepositor(l.Stamper, p.store, p.follower)
 	c.Families = exchange.NewFamilies(c.Depositor, p.store)
 	c.Revoker, c.Grants, c.Listing = revoker, grants, p.store
@@ -119,11 +119,7 @@ func (p *process) wireAdmin(l *configs.Loaded, i *issuer.Issuer) (err error) {
 		c.Tokens = append(c.Tokens, token)
 	}
 	for _, o := range i.Operations() {
-		scope := admin.ReadTokens
-		if o.Changes {
-			scope = admin.RevokeTokens
-		}
-		c.Routes = append(c.Routes, admin.Route{Method: o.Method, Path: o.Path, Scope: scope, Handle: o.Handle})
+		c.Routes = append(c.Routes, admin.Route{Method: o.Method, Path: o.Path, Scope: admin.Scope(o.Scope), Handle: o.Handle})
 	}
 	p.admin, err = admin.New(c)
 	return err

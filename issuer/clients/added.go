@@ -101,7 +101,7 @@ func (a *added) sure() error {
 func (r *Register) Refresh(ctx context.Context) error { return r.added.look(ctx) }
 
 // run looks again and again until ctx ends. A failure is logged when it begins and when it ends, not in between.
-func (a *added) run(ctx context.Context) error {
+func (a *added) run(ctx context.Context) {
 	beat := time.NewTicker(lookEvery)
 	defer beat.Stop()
 	for {
@@ -109,7 +109,7 @@ func (a *added) run(ctx context.Context) error {
 		err := a.look(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return
 		case err == nil && before != nil:
 			have := a.kept.Load().roll
 			a.logger.LogAttrs(ctx, slog.LevelInfo, "clients ready", slog.Uint64("version", have.version), slog.Int("entries", len(have.entries)))
@@ -118,7 +118,7 @@ func (a *added) run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-beat.C:
 		}
 	}

@@ -354,7 +354,7 @@ func TestLeaseEndsWithTheStore(t *testing.T) {
 		k.create(t, "shop")
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		running.Go(func() { _ = k.Run(ctx) })
+		running.Go(func() { k.Run(ctx) })
 		time.Sleep(10 * Lease)
 		if k.Lookup("shop") == nil || k.Sure() != nil {
 			t.Errorf("the store is there, and the client is not let in (%v)", k.Sure())
@@ -383,7 +383,7 @@ func TestChangesAreSeenWithinASecond(t *testing.T) {
 		a, b := issuer(t, s, ""), issuer(t, s, "")
 		ctx, stop := context.WithCancel(t.Context())
 		var running sync.WaitGroup
-		running.Go(func() { _ = b.Run(ctx) })
+		running.Go(func() { b.Run(ctx) })
 		for n := range 5 {
 			id := fmt.Sprint("client-", n)
 			secret := a.create(t, id)

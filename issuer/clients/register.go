@@ -64,13 +64,11 @@ func (r *Register) Sure() error {
 // Changes reports whether clients can be added at run time.
 func (r *Register) Changes() bool { return r.added != nil }
 
-// Run follows the clients that come and go at run time until ctx ends; then it returns nil.
-func (r *Register) Run(ctx context.Context) error {
-	if r.added == nil {
-		<-ctx.Done()
-		return nil
+// Run follows the clients that come and go at run time until ctx ends; without any, it returns at once.
+func (r *Register) Run(ctx context.Context) {
+	if r.added != nil {
+		r.added.run(ctx)
 	}
-	return r.added.run(ctx)
 }
 
 // All are the clients of one moment that may be let in, in the order of their ids.
