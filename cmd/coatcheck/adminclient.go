@@ -196,7 +196,7 @@ func (o *operator) refused(status int, answer []byte) error {
 	_ = json.Unmarshal(answer, &problem) // what is not ours has no detail
 	code := exitUnexpected
 	switch status {
-	case http.StatusBadRequest, http.StatusUnprocessableEntity:
+	case http.StatusBadRequest, http.StatusConflict, http.StatusUnprocessableEntity:
 		code = exitUsage
 	case http.StatusUnauthorized, http.StatusForbidden:
 		code = exitNotPermitted

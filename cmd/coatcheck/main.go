@@ -54,6 +54,6 @@ edge swaps it for a JWT made for the one service that the request is for.`,
 		SilenceUsage:  true, // a wall of usage hides the one line that matters
 	}
 	root.SetVersionTemplate("{{.Version}}") // as `coatcheck version` prints it
-	root.AddCommand(newDev(), newRun(), newCheck(), newCall(), newToken(), newAudit(), newDemoService(), newVersion())
+	root.AddCommand(newDev(), newRun(), newCheck(), newCall(), newToken(), newClient(), newAudit(), newDemoService(), newVersion())
 	return root
 }
