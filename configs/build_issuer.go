@@ -32,6 +32,7 @@ func (b *builder) issuer() *issuer.Config {
 
 		Audiences: map[string]issuer.Audience{},
 		Clients:   map[string]clients.Client{},
+		Trusted:   b.trusted(),
 	}
 	if rate := float64(b.file.Limits.Revocations); rate > 0 {
 		config.RevokeRate, config.RevokeBurst = rate, max(1, int(burstOf*rate))
@@ -50,10 +51,11 @@ func (b *builder) issuer() *issuer.Config {
 		config.Clients[id] = clients.Client{
 			ID:               id,
 			Secret:           b.clientSecret(id, c),
-			GrantTypes:       c.GrantTypes,
+			GrantTypes:       wireNames(c.GrantTypes),
 			Audiences:        c.Audiences,
 			DefaultAudiences: c.DefaultAudiences,
 			Serves:           c.Serves,
+			Exchange:         clients.Exchange(c.Exchange),
 			Claims:           c.Claims,
 			TTL:              time.Duration(c.TTL),
 			MaxGrants:        c.MaxGrants,

@@ -33,6 +33,7 @@ func (b *builder) check() {
 	b.checkRoutes()
 	b.checkClients()
 	b.checkSealedClaims()
+	b.checkTrustedIssuers()
 	b.checkLimits()
 	b.checkTelemetry()
 	b.warnIdle()

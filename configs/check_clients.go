@@ -34,6 +34,7 @@ func (b *builder) checkClients() {
 		b.checkGrantTypes(id, c)
 		b.checkClientAudiences(id, c)
 		b.checkServes(id, c)
+		b.checkExchange(id, c)
 		b.checkClaims(id, c)
 		if b.checkLife(c.TTL, "clients", id, "ttl"); time.Duration(c.TTL) > b.maxTTL() && b.livesRead() {
 			b.faultAt([]any{"clients", id, "ttl"}, "is longer than tokens.max_ttl (%v), after which edges refuse every reference; raise that, or shorten this", b.maxTTL())
@@ -56,8 +57,8 @@ func (b *builder) checkGrantTypes(id string, c ClientSection) {
 		b.faultAt(path, "is empty, so that the client could ask for nothing; write [client_credentials]")
 	}
 	for i, grant := range c.GrantTypes {
-		if at, ok := b.placed("clients", id, "grant_types", i); ok && grant != "client_credentials" {
-			b.doc.fault(at.node, "%s: %q is not in this version%s", at.label, at.shown, didYouMean(grant, []string{"client_credentials"}))
+		if at, ok := b.placed("clients", id, "grant_types", i); ok && grantTypes[grant] == "" {
+			b.doc.fault(at.node, "%s: %q is not in this version%s", at.label, at.shown, didYouMean(grant, slices.Collect(maps.Keys(grantTypes))))
 		}
 	}
 }

@@ -37,6 +37,9 @@ type File struct {
 	Routes []RouteSection `yaml:"routes"`
 	// Who may ask for references, by client id.
 	Clients map[string]ClientSection `yaml:"clients"`
+	// Other issuers whose word is taken for who somebody is, by an alias: a company's identity provider. What it calls
+	// somebody begins here with the alias and a colon.
+	TrustedIssuers map[string]TrustedIssuerSection `yaml:"trusted_issuers"`
 	// Bounds on what callers may do to one edge, and clients to one issuer.
 	Limits LimitsSection `yaml:"limits"`
 	// The edge's cache of opened grants.
@@ -283,7 +286,7 @@ type ClientSection struct {
 	SecretFile string `yaml:"secret_file"`
 	// sha256:<hex> of a generated secret, or an argon2id PHC string.
 	SecretHash string `yaml:"secret_hash"`
-	// How it may ask: client_credentials. Required, unless it only serves.
+	// How it may ask: client_credentials, token-exchange (RFC 8693), jwt-bearer (RFC 7523). Required, unless it only serves.
 	GrantTypes []string `yaml:"grant_types"`
 	// Audience → the scopes of it that the client may have. Required, unless it only serves.
 	Audiences map[string][]string `yaml:"audiences"`
@@ -291,6 +294,8 @@ type ClientSection struct {
 	DefaultAudiences []string `yaml:"default_audiences"`
 	// The audiences that this client is the service of: it may introspect tokens for them, and no others. Default none.
 	Serves []string `yaml:"serves"`
+	// What it may exchange by token-exchange, beside the tokens of trusted issuers that name it. Default nothing.
+	Exchange ExchangeSection `yaml:"exchange"`
 	// Extra claims in its JWTs, never a registered one or one of ours.
 	Claims map[string]any `yaml:"claims"`
 	// How long its references live. Default tokens.ttl; at most tokens.max_ttl.
@@ -299,6 +304,48 @@ type ClientSection struct {
 	MaxGrants int64 `yaml:"max_grants"`
 	// Bytes of live grants at a time. Default 40MiB; reaching it is this client's 429.
 	MaxBytes Size `yaml:"max_bytes"`
+}
+
+// ExchangeSection is which tokens of ours a client may exchange for one of its own.
+type ExchangeSection struct {
+	// Clients whose references it may bring; its own only if it is listed. Default none.
+	References []string `yaml:"references"`
+	// The JWTs that it has received as the service that it serves. Default false. Whoever breaks into the service then makes
+	// references out of them, each within what its caller and the client both may.
+	JWTs bool `yaml:"jwts"`
+	// It may say who acts for the subject (actor_token), by one of these tokens or a reference of its own. Default false.
+	Actors bool `yaml:"actors"`
+}
+
+// TrustedIssuerSection is one issuer beside our own.
+type TrustedIssuerSection struct {
+	// The exact `iss` of its tokens. Required.
+	Issuer string `yaml:"issuer"`
+	// What its tokens must be made out to: one of their `aud`. Required. Without it a token for any other application of
+	// the company would do here.
+	Audience string `yaml:"audience"`
+	// Where it publishes its keys. Either this or jwks_file is required. A token of its own never says where.
+	JWKSURL string `yaml:"jwks_url"`
+	// File with its keys (a JWKS), instead of fetching them. Someone must then replace it at each rotation.
+	JWKSFile string `yaml:"jwks_file"`
+	// PEM file of the authorities that may have signed the certificate of jwks_url. Default: those of the system.
+	CAFile string `yaml:"ca_file"`
+	// Algorithms that it signs with: ES256, EdDSA, RS256, PS256. Required.
+	Algorithms []string `yaml:"algorithms"`
+	// What the header `typ` of its tokens says: JWT, at+jwt, or "" for one without. Required. It keeps other classes of its
+	// tokens out.
+	Typ []string `yaml:"typ"`
+	// Applications of the company that its tokens may have been issued to (`azp`). Default: any.
+	Azp []string `yaml:"azp"`
+	// Our name → its claim, or a path to it such as /realm_access/roles. Default none. Together at most 2 KiB, never a
+	// registered name or one of ours; a service sees those that its audience lists.
+	Claims map[string]string `yaml:"claims"`
+	// Clients that may bring its tokens, by token-exchange or jwt-bearer. Required.
+	Clients []string `yaml:"clients"`
+	// How old a token may be, whatever its own expiry. Default 2h.
+	MaxAge Duration `yaml:"max_age"`
+	// For clocks that differ. Default 0; at most 60s.
+	Leeway Duration `yaml:"leeway"`
 }
 
 // LimitsSection is what callers may do to one edge, and clients to one issuer.

@@ -77,6 +77,9 @@ type Issuer struct {
 
 var aliasForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
+// ValidAlias: up to 32 of a-z, 0-9 and -, and not "client", whose subjects are ours.
+func ValidAlias(alias string) bool { return aliasForm.MatchString(alias) && alias != "client" }
+
 // New checks everything that can be checked without a network, and says all that is wrong. Nothing is mapped to a name in
 // reserved, nor to one that differs from it in case alone.
 func New(alias string, c Config, reserved []string) (*Issuer, error) {
@@ -86,7 +89,7 @@ func New(alias string, c Config, reserved []string) (*Issuer, error) {
 			faults = append(faults, fmt.Errorf(format, args...))
 		}
 	}
-	require(aliasForm.MatchString(alias) && alias != "client", "not an alias: use up to 32 of a-z, 0-9 and -, and not \"client\"")
+	require(ValidAlias(alias), "not an alias: use up to 32 of a-z, 0-9 and -, and not \"client\"")
 	require(c.Issuer != "", "no issuer: name the exact iss of its tokens")
 	require(c.Audience != "", "no audience: name what its tokens must be made out to")
 	require(len(c.Algorithms) > 0, "no algorithms: list those that it signs with, such as RS256")
