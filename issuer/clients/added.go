@@ -20,8 +20,8 @@ const Lease = 2 * time.Second
 
 const (
 	lookEvery  = 500 * time.Millisecond
-	askWithin  = time.Second      // one round trip
-	lookWithin = 10 * time.Second // all of them: the first look reads the whole register
+	askWithin  = time.Second // one round trip
+	lookWithin = time.Minute // all of them: the first look reads the whole register
 )
 
 // Store keeps the sealed register. Both stores of package store are one. It is an interface because an issuer reaches it

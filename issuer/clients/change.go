@@ -284,8 +284,8 @@ func (e *entry) details() Details {
 		Client: e.doc.Client, Source: "run-time", State: e.doc.State, Public: e.doc.Hash == "", Created: &created, Changed: &changed,
 		TTL: (time.Duration(e.doc.TTL) * time.Second).String(),
 	}
-	if e.known != nil {
-		d.TTL = e.known.TTL.String()
+	if e.life > 0 {
+		d.TTL = e.life.String()
 	}
 	if e.doc.Refresh > 0 {
 		d.Refresh = (time.Duration(e.doc.Refresh) * time.Second).String()

@@ -1,6 +1,7 @@
 package clients
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -43,8 +44,9 @@ type head struct {
 type entry struct {
 	version uint64
 	doc     document
-	known   *Known // nil: it is not let in
-	why     error  // that is so because of a rule that it breaks
+	known   *Known        // nil: it is not let in
+	why     error         // that is so because of a rule that it breaks
+	life    time.Duration // of its tokens; 0: a rule is broken
 }
 
 // document is the sealed form of an entry.
@@ -173,7 +175,9 @@ func (a *added) openEntry(k hands, in store.Sealed) (*entry, error) {
 		return nil, fmt.Errorf("clients: entry %s of the register, version %d: %w", in.Key, in.Version, err)
 	}
 	var d document
-	if err := decode(plain, &d); err != nil || k.key(d.ID) != in.Key {
+	text := json.NewDecoder(bytes.NewReader(plain)) // not as strict as with strangers: we have written it, and it is sealed
+	text.UseNumber()
+	if err := text.Decode(&d); err != nil || k.key(d.ID) != in.Key {
 		return nil, fmt.Errorf("clients: entry %s of the register is not what this version writes", in.Key)
 	}
 	return a.newEntry(in.Version, d), nil
@@ -187,10 +191,12 @@ func (a *added) newEntry(version uint64, d document) *entry {
 		return e
 	}
 	known, err := a.check(d)
-	switch {
-	case err != nil:
+	if err != nil {
 		e.why = err
-	case d.State == Enabled:
+		return e
+	}
+	e.life = known.TTL
+	if d.State == Enabled {
 		e.known = known
 	}
 	return e
