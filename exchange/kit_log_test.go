@@ -24,7 +24,7 @@ type shards interface {
 	Shard(ctx context.Context, shard int, issuer string) (store.Shard, error)
 	Vote(ctx context.Context, shard int, by store.Author, replication string, whole bool) error
 	Open(ctx context.Context, shard int, o store.Opening) (ended bool, err error)
-	Enrol(ctx context.Context, shard int, by store.Author) error
+	Enrol(ctx context.Context, shard int, by store.Author, insteadOf string) error
 }
 
 // openShards does what an issuer does when it finds a store closed that has everything.
@@ -40,7 +40,7 @@ func openShards(t testing.TB, s shards, lease time.Duration) {
 			_, err = s.Open(ctx, i, store.Opening{Replication: was.Replication, Issuers: []string{author.Issuer}, Lease: lease})
 		}
 		if err == nil && was.Empty {
-			err = s.Enrol(ctx, i, author)
+			err = s.Enrol(ctx, i, author, "")
 		}
 		if err != nil {
 			t.Fatalf("open shard %d: %v", i, err)

@@ -62,7 +62,7 @@ func (h *house) follow(lease, grace time.Duration) {
 			_, err = h.records.Open(h.t.Context(), i, store.Opening{Replication: s.Replication, Issuers: []string{author.Issuer}, Lease: lease})
 		}
 		if err == nil {
-			err = h.records.Enrol(h.t.Context(), i, author)
+			err = h.records.Enrol(h.t.Context(), i, author, "")
 		}
 		if err != nil {
 			h.t.Fatalf("open shard %d: %v", i, err)

@@ -40,7 +40,7 @@ func newRecorder(t testing.TB, s store.Backend) *recorder {
 	}
 	storetest.Open(t, s)
 	for shard := range s.Shards() {
-		if err := s.Enrol(t.Context(), shard, r.author); err != nil {
+		if err := s.Enrol(t.Context(), shard, r.author, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -78,7 +78,7 @@ func reopen(t *testing.T, m *store.Memory, by store.Author) {
 	if _, err := m.Open(t.Context(), 0, o); err != nil {
 		t.Fatalf("Open: %v", err)
 	}
-	if err := m.Enrol(t.Context(), 0, by); err != nil {
+	if err := m.Enrol(t.Context(), 0, by, ""); err != nil {
 		t.Fatalf("Enrol: %v", err)
 	}
 }

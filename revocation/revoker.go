@@ -27,7 +27,7 @@ type Shards interface {
 	ShardOf(jti string) int
 	Shard(ctx context.Context, shard int, issuer string) (store.Shard, error)
 	Revoke(ctx context.Context, shard int, by store.Author, fence string, batch []store.Numbered, replicas int) (store.Revoked, error)
-	Enrol(ctx context.Context, shard int, by store.Author) error
+	Enrol(ctx context.Context, shard int, by store.Author, insteadOf string) error
 	Vote(ctx context.Context, shard int, by store.Author, replication string, whole bool) error
 	Open(ctx context.Context, shard int, o store.Opening) (ended bool, err error)
 	SetLease(ctx context.Context, shard int, id string, lease, sleep time.Duration) error

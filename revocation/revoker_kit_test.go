@@ -79,8 +79,8 @@ func (w *wire) Revoke(ctx context.Context, shard int, by store.Author, fence str
 	return a, refused
 }
 
-func (w *wire) Enrol(ctx context.Context, shard int, by store.Author) error {
-	return w.pass(ctx, "enrol", shard, func() error { return w.Memory.Enrol(ctx, shard, by) })
+func (w *wire) Enrol(ctx context.Context, shard int, by store.Author, insteadOf string) error {
+	return w.pass(ctx, "enrol", shard, func() error { return w.Memory.Enrol(ctx, shard, by, insteadOf) })
 }
 
 func (w *wire) Vote(ctx context.Context, shard int, by store.Author, replication string, whole bool) error {

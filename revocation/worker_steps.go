@@ -35,7 +35,12 @@ func (w *worker) work(ctx context.Context, s store.Shard) error {
 
 // enrol makes the journal the one that vouches for this issuer from now on.
 func (w *worker) enrol(ctx context.Context, s store.Shard) error {
-	err := ask(ctx, func(ctx context.Context) error { return w.r.config.Shards.Enrol(ctx, w.shard, w.r.author) })
+	err := ask(ctx, func(ctx context.Context) error {
+		return w.r.config.Shards.Enrol(ctx, w.shard, w.r.author, s.Journal)
+	})
+	if errors.Is(err, store.ErrConflict) {
+		return nil // a question of a process before this one was late; the next look tells
+	}
 	if err != nil {
 		return err
 	}

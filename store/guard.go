@@ -34,7 +34,7 @@ type Backend interface {
 	Pull(ctx context.Context, after []Position, seen string) []Pulled
 	Revoke(ctx context.Context, shard int, by Author, fence string, batch []Numbered, replicas int) (Revoked, error)
 	Shard(ctx context.Context, shard int, issuer string) (Shard, error)
-	Enrol(ctx context.Context, shard int, by Author) error
+	Enrol(ctx context.Context, shard int, by Author, insteadOf string) error
 	Vote(ctx context.Context, shard int, by Author, replication string, whole bool) error
 	Open(ctx context.Context, shard int, o Opening) (ended bool, err error)
 	SetLease(ctx context.Context, shard int, id string, lease, sleep time.Duration) error

@@ -19,11 +19,11 @@ func newLayouts(prefix string, shards int) []layout {
 	return layouts
 }
 
-func (l layout) record(jti string) string        { return l.base + "record:" + jti }
-func (l layout) tomb(jti string) string          { return l.base + "tomb:" + jti }
-func (l layout) quota(client string) string      { return l.base + "quota:" + client }
-func (l layout) state(name string) string        { return l.base + "state:" + name }
-func (l layout) registerHead(name string) string { return l.base + "register:" + name + ":head" }
+func (l layout) record(jti string) string         { return l.base + "record:" + jti }
+func (l layout) tomb(jti string) string           { return l.base + "tomb:" + jti }
+func (l layout) quota(client string) string       { return l.base + "quota:" + client }
+func (l layout) state(name string) string         { return l.base + "state:" + name }
+func (l layout) registerHead(name string) string  { return l.base + "register:" + name + ":head" }
 func (l layout) registerIndex(name string) string { return l.base + "register:" + name + ":index" }
 
 func (l layout) registerEntries(name string) string { return l.base + "register:" + name + ":entries" }

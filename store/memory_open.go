@@ -69,11 +69,16 @@ func (m *Memory) Shard(ctx context.Context, shard int, issuer string) (Shard, er
 	return answer, nil
 }
 
-// Enrol makes the author's journal the one that vouches for this issuer, from an open shard on; Done begins at 0. A
-// journal that is enrolled already stays so, with its Done. ErrUnavailable, with ErrClosed if the shard is.
-func (m *Memory) Enrol(ctx context.Context, shard int, by Author) error {
+// Enrol makes the author's journal the one that vouches for this issuer, from an open shard on, instead of the one that the
+// caller has seen there, if any; Done begins at 0. A journal that is enrolled already stays so, with its Done. ErrConflict:
+// it is another by now. ErrUnavailable, with ErrClosed if the shard is.
+func (m *Memory) Enrol(ctx context.Context, shard int, by Author, insteadOf string) error {
 	err := m.inOpen(ctx, shard, by.check(), func(s *memoryShard) error {
-		if s.journals[by.Issuer].journal != by.Journal {
+		was := s.journals[by.Issuer].journal
+		if was != by.Journal && was != insteadOf {
+			return ErrConflict
+		}
+		if was != by.Journal {
 			s.journals[by.Issuer] = enrolment{journal: by.Journal, at: time.Now().Unix()}
 		}
 		return nil

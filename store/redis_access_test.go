@@ -59,7 +59,7 @@ func TestRedisPermissions(t *testing.T) {
 	for what, err := range map[string]error{
 		"put":    edge.Put(t.Context(), storetest.NewRecord(), store.Quota{}),
 		"revoke": revokeErr,
-		"enrol":  edge.Enrol(t.Context(), 0, author),
+		"enrol":  edge.Enrol(t.Context(), 0, author, ""),
 		"swap":   edge.SwapState(t.Context(), "ring", 1, []byte("y")),
 	} {
 		if !errors.Is(err, store.ErrUnavailable) || !strings.Contains(err.Error(), "mend: give this ACL user") {

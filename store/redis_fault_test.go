@@ -30,7 +30,7 @@ var author = store.Author{Issuer: storetest.Issuer, Journal: "journal-1"}
 func enrol(t *testing.T, s storetest.Store) {
 	t.Helper()
 	for i := range s.Shards() {
-		if err := s.Enrol(t.Context(), i, author); err != nil {
+		if err := s.Enrol(t.Context(), i, author, ""); err != nil {
 			t.Fatal(err)
 		}
 	}

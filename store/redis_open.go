@@ -24,14 +24,15 @@ func (r *Redis) Shard(ctx context.Context, shard int, issuer string) (Shard, err
 	return answer, nil
 }
 
-// Enrol makes the author's journal the one that vouches for this issuer, from an open shard on; Done begins at 0. A
-// journal that is enrolled already stays so, with its Done. ErrUnavailable, with ErrClosed if the shard is.
-func (r *Redis) Enrol(ctx context.Context, shard int, by Author) error {
+// Enrol makes the author's journal the one that vouches for this issuer, from an open shard on, instead of the one that the
+// caller has seen there, if any; Done begins at 0. A journal that is enrolled already stays so, with its Done. ErrConflict:
+// it is another by now. ErrUnavailable, with ErrClosed if the shard is.
+func (r *Redis) Enrol(ctx context.Context, shard int, by Author, insteadOf string) error {
 	if err := ready(ctx, checkShard(shard, len(r.shards)), by.check()); err != nil {
 		return fmt.Errorf("enrol: %w", err)
 	}
 	k := r.shards[shard]
-	_, err := r.ask(ctx, enrolScript, []string{k.head(), k.journals(), k.dummy()}, shardName(shard), by.Issuer, by.Journal)
+	_, err := r.ask(ctx, enrolScript, []string{k.head(), k.journals(), k.dummy()}, shardName(shard), by.Issuer, by.Journal, insteadOf)
 	return err
 }
 

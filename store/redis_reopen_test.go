@@ -215,7 +215,7 @@ func TestRedisRevokesWithoutMemory(t *testing.T) {
 	}
 	server.Do("DEBUG", "CHANGE-REPL-ID")
 	reopen(t, s)
-	if err := s.Enrol(t.Context(), 0, store.Author{Issuer: "issuer-2", Journal: "j"}); err != nil {
+	if err := s.Enrol(t.Context(), 0, store.Author{Issuer: "issuer-2", Journal: "j"}, ""); err != nil {
 		t.Errorf("enrol: %v", err)
 	}
 	if p := s.Pull(t.Context(), make([]store.Position, 1), "edge-1")[0]; p.Err != nil || !p.Flush {

@@ -197,9 +197,9 @@ func (h *host) Revoke(ctx context.Context, shard int, by store.Author, fence str
 }
 
 // Enrol enrols a journal.
-func (h *host) Enrol(ctx context.Context, shard int, by store.Author) error {
+func (h *host) Enrol(ctx context.Context, shard int, by store.Author, insteadOf string) error {
 	_, err := ask(ctx, h, fmt.Sprint("enrol ", shard), func(s *server) (struct{}, error) {
-		err := s.Enrol(context.Background(), shard, by)
+		err := s.Enrol(context.Background(), shard, by, insteadOf)
 		h.w.history.tell("%s enrols in shard %d of %s: %v", h.name, shard, s.name, err)
 		return struct{}{}, err
 	})

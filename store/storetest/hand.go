@@ -26,7 +26,7 @@ func newHand(t *testing.T, s Store) *hand {
 func (h *hand) enrol() {
 	h.t.Helper()
 	for i := range h.Shards() {
-		must(h.t, h.Enrol(h.t.Context(), i, h.by))
+		must(h.t, h.Enrol(h.t.Context(), i, h.by, ""))
 	}
 }
 

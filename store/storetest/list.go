@@ -117,7 +117,7 @@ func hostileLog(t *testing.T, h *hand) {
 		_, issuersErr := h.Open(ctx, 0, store.Opening{Replication: "r", Issuers: []string{name}, Lease: Lease})
 		for what, err := range map[string]error{
 			"issuer": issuerErr, "journal": journalErr, "shard": shardErr, "inspect": inspectErr, "open": openErr, "open for": issuersErr,
-			"enrol":   h.Enrol(ctx, 0, store.Author{Issuer: name, Journal: name}),
+			"enrol":   h.Enrol(ctx, 0, store.Author{Issuer: name, Journal: name}, ""),
 			"vote":    h.Vote(ctx, 0, store.Author{Issuer: name, Journal: "j"}, "r", true),
 			"vote in": h.Vote(ctx, 0, h.by, name, true),
 		} {

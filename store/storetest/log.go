@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -115,13 +116,20 @@ func otherJournal(t *testing.T, h *hand) {
 	}
 	// Enrolled again, a journal keeps its Done; another one begins.
 	h.revoke(naming(store.KindClient, "c"))
-	must(t, h.Enrol(t.Context(), 0, h.by))
+	must(t, h.Enrol(t.Context(), 0, h.by, ""))
 	if now := h.shard(0); now.Done != h.number {
 		t.Errorf("enrolled again: got %d done, want %d", now.Done, h.number)
 	}
-	must(t, h.Enrol(t.Context(), 0, store.Author{Issuer: h.by.Issuer, Journal: "journal-2"}))
+	must(t, h.Enrol(t.Context(), 0, store.Author{Issuer: h.by.Issuer, Journal: "journal-2"}, h.by.Journal))
 	if now := h.shard(0); now.Done != 0 || now.Journal != "journal-2" {
 		t.Errorf("another enrolled: got %q done to %d, want journal-2 from the beginning", now.Journal, now.Done)
+	}
+	// What an earlier process sent before it died, and what comes late, takes nobody's place.
+	for _, saw := range []string{"", "journal-0"} {
+		wantErr(t, "enrol late, having seen "+strconv.Quote(saw), h.Enrol(t.Context(), 0, h.by, saw), store.ErrConflict)
+	}
+	if now := h.shard(0); now.Journal != "journal-2" {
+		t.Errorf("after a late question: got %q, want journal-2", now.Journal)
 	}
 }
 

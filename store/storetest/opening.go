@@ -65,7 +65,7 @@ func (h *hand) begin() {
 	h.enrol()
 	for i := range h.Shards() {
 		for _, o := range others {
-			must(h.t, h.Enrol(h.t.Context(), i, o))
+			must(h.t, h.Enrol(h.t.Context(), i, o, ""))
 		}
 	}
 }
@@ -92,7 +92,7 @@ func (h *hand) wantClosed(r store.Record) {
 		pulled := h.Pull(ctx, make([]store.Position, h.Shards()), "edge-1")[i]
 		for what, err := range map[string]error{
 			"take": takeErr, "inspect": inspectErr, "list": listErr, "revoke": revokeErr, "pull": pulled.Err,
-			"put": h.Put(ctx, mine, store.Quota{}), "enrol": h.Enrol(ctx, i, h.by), "set lease": h.SetLease(ctx, i, "lid", Lease, Lease),
+			"put": h.Put(ctx, mine, store.Quota{}), "enrol": h.Enrol(ctx, i, h.by, ""), "set lease": h.SetLease(ctx, i, "lid", Lease, Lease),
 			"once": h.Once(ctx, mine.JTI, from, until),
 		} {
 			wantErr(h.t, what, err, store.ErrClosed)

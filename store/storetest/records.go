@@ -123,7 +123,7 @@ func incarnations(t *testing.T, stores ...Store) {
 func cancelled(t *testing.T, s Store) {
 	r := NewRecord()
 	must(t, s.Put(t.Context(), r, store.Quota{}))
-	must(t, s.Enrol(t.Context(), s.ShardOf(r.JTI), author))
+	must(t, s.Enrol(t.Context(), s.ShardOf(r.JTI), author, ""))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, takeErr := s.Take(ctx, r.JTI)

@@ -14,7 +14,7 @@ var author = store.Author{Issuer: Issuer, Journal: "journal-1"}
 type Revoker interface {
 	ShardOf(jti string) int
 	Shard(ctx context.Context, shard int, issuer string) (store.Shard, error)
-	Enrol(ctx context.Context, shard int, by store.Author) error
+	Enrol(ctx context.Context, shard int, by store.Author, insteadOf string) error
 	Revoke(ctx context.Context, shard int, by store.Author, fence string, batch []store.Numbered, replicas int) (store.Revoked, error)
 }
 
@@ -23,7 +23,7 @@ type Revoker interface {
 func Revoke(t testing.TB, s Revoker, jti string) (found bool) {
 	t.Helper()
 	shard := s.ShardOf(jti)
-	if err := s.Enrol(t.Context(), shard, author); err != nil {
+	if err := s.Enrol(t.Context(), shard, author, ""); err != nil {
 		t.Fatal(err)
 	}
 	now, err := s.Shard(t.Context(), shard, author.Issuer)

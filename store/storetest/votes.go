@@ -56,7 +56,7 @@ func strangerIsMissed(t *testing.T, h *hand, s Fragile) {
 	left := store.Author{Issuer: "issuer-that-left", Journal: "journal-c"}
 	open := func(life, later time.Duration) (ended bool) {
 		t.Helper()
-		must(t, h.Enrol(t.Context(), 0, left))
+		must(t, h.Enrol(t.Context(), 0, left, ""))
 		enrolled := time.Now()
 		Eventually(t, expiryLimit, "time to pass", func() bool { return time.Since(enrolled) >= later })
 		s.Restart()
