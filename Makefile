@@ -6,7 +6,7 @@ TOOL  := $(GO) -C tools tool
 ROUNDS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check check-long lint fmt generate bench fuzz lab quickstart model simulate mutate nemesis figures setup clean
+.PHONY: help run build test check check-long lint fmt generate bench fuzz lab quickstart interop model simulate mutate nemesis figures setup clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -20,7 +20,7 @@ test: setup ## Run every test with the race detector (starts and stops its own r
 build: ## Build bin/coatcheck
 	@$(GO) build $(TAGS) -trimpath -o bin/coatcheck ./cmd/coatcheck
 
-check: fmt-check lint generate-check test simulate model-short bench-smoke quickstart ## All that CI runs: format, linters, generated files, tests, 500 simulated worlds, the model, the README's quick start
+check: fmt-check lint generate-check test simulate model-short bench-smoke quickstart interop ## All that CI runs: format, linters, generated files, tests, 500 simulated worlds, the model, the README's quick start, peers
 
 check-long: check ## The slow campaigns too: fuzzing, benchmarks, the load lab
 	$(MAKE) fuzz FUZZTIME=30s
@@ -75,6 +75,9 @@ model-short:
 
 quickstart: ## Run the README's quick start for real
 	@tools/quickstart.sh
+
+interop: build ## Clients and verifiers that are not ours, in Go, JavaScript, Python and C, against a real issuer (installs them)
+	@GO="$(GO)" tools/interop/run.sh
 
 nemesis: ## Real edges, issuers and Redis under failures for 30 minutes; writes benchmarks/run/late.svg (NEMESIS='-nemesis 5m -workers 20')
 	@mkdir -p benchmarks/run

@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# setup.sh COMMAND... : see that each command is there; install the Debian, Fedora, Alpine or Homebrew package of
+# setup.sh COMMAND... : see that each command (or python3-MODULE) is there; install the Debian, Fedora, Alpine or Homebrew package of
 # that name when it is not. What cannot be installed is a failure that names the remedy, never a skip.
 set -euo pipefail
 
+# have: a command, or a module of the system's Python (python3-NAME).
+have() {
+  case $1 in
+    python3-*) /usr/bin/python3 -c "import ${1#python3-}" 2>/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
+
 need=()
-for c in "$@"; do command -v "$c" >/dev/null || need+=("$c"); done
+for c in "$@"; do have "$c" || need+=("$c"); done
 [ ${#need[@]} -eq 0 ] && exit 0
 
 root=()
@@ -25,4 +33,4 @@ elif command -v brew >/dev/null; then
 else
   remedy "install it with your system's package manager, then try again"
 fi
-for c in "${need[@]}"; do command -v "$c" >/dev/null || remedy "the package was installed, but there is no command '$c'"; done
+for c in "${need[@]}"; do have "$c" || remedy "the package was installed, but there is no command '$c'"; done
