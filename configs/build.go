@@ -35,6 +35,7 @@ func (b *builder) build() *Loaded {
 		l.Revoker, l.Journal = b.revoker(), b.journal()
 		l.Audit, l.AuditKeys = b.audit(l.Issuer.Sealing)
 	}
+	l.KeyFiles = b.keyFiles
 	return l
 }
 
@@ -62,7 +63,9 @@ func (b *builder) stamper() *exchange.Stamper {
 	s, err := exchange.NewStamper(prefix, b.maxTTL(), keys...)
 	if err != nil {
 		b.doc.fault(at.node, "%s: %v", at.label, err)
+		return nil
 	}
+	b.watch(t.StampKeysFile, "tokens.stamp_keys_file", s.Replace)
 	return s
 }
 

@@ -98,7 +98,9 @@ func (b *builder) sealing() *sealing.Keys {
 	sealing, err := sealing.New(keys...)
 	if err != nil {
 		b.doc.fault(at.node, "%s: %v", at.label, err)
+		return nil
 	}
+	b.watch(k.EncryptionKeyFile, "keys.encryption_key_file", sealing.Replace)
 	return sealing
 }
 

@@ -17,6 +17,8 @@ type builder struct {
 	role  Role
 	stamp [][]byte // the stamp keys, while the keys of others are held against them
 	uses  map[[sha256.Size]byte]use
+
+	keyFiles []*KeyFile
 }
 
 // check holds together what single values cannot: names that must exist, keys that exclude each other, what a role needs.

@@ -103,6 +103,7 @@ type Loaded struct {
 	Audit     *audit.Config
 	AuditKeys []audit.Key
 	Stamper   *exchange.Stamper // for issuer and edge
+	KeyFiles  []*KeyFile        // that may change while the process runs
 	Telemetry Telemetry
 	Warnings  []Fault // what loads and is probably not meant, or has no effect in this version
 }

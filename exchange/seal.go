@@ -65,7 +65,7 @@ func (s *Stamper) sealWith(r Reference, jti string, c contents, expires time.Tim
 
 // sealed writes a blob; keyOf makes its key of the pepper of the first stamp key.
 func (f *form) sealed(keyOf func(pepper []byte) []byte, jti string, plain []byte, expires time.Time, nonce [cipherAt - nonceAt]byte) []byte {
-	key := f.keys[0]
+	key := f.keys.all()[0]
 	blob := make([]byte, 0, len(plain)+sealCost)
 	blob = append(blob, blobVersion)
 	blob = append(blob, key.id[:]...)

@@ -39,15 +39,16 @@ var prefixForm = regexp.MustCompile(`^[a-z0-9]{2,12}$`)
 
 // Stamper makes references and recognises its own by their tag. Stamp keys are shared by issuers and edges and are
 // rotated in two steps: a new key is first added at the end everywhere (accepted), then moved to the front (used).
-// A Stamper is immutable and safe for concurrent use.
+// Its keys can be replaced while it is in use (Replace); it is safe for concurrent use.
 type Stamper struct{ form }
 
 // form is one kind of stamped string. Two kinds differ in prefix and in the label of their tags, so none passes for the other.
 type form struct {
-	prefix  string // with the underscore
+	_       [0]func() // not comparable
+	prefix  string    // with the underscore
 	label   string
 	longest time.Duration // that one lives
-	keys    []*stampKey   // first stamps, all are accepted
+	keys    *stampKeys    // first stamps, all are accepted
 }
 
 // stampKey is one key, reduced to what is needed of it. It is only ever held by its address, which is what a
@@ -69,17 +70,12 @@ func NewStamper(prefix string, longest time.Duration, keys ...[]byte) (*Stamper,
 	case len(keys) == 0:
 		return nil, errors.New("exchange: no stamp key: want at least one")
 	}
-	s := &Stamper{form{prefix: prefix + "_", label: stampLabel, longest: longest}}
-	for i, key := range keys {
-		if len(key) != stampKeySize {
-			return nil, fmt.Errorf("exchange: stamp key %d has %d bytes: want %d", i+1, len(key), stampKeySize)
-		}
-		k := newStampKey(key)
-		if s.key(k.id) != nil {
-			return nil, fmt.Errorf("exchange: stamp key %d is there twice (id %x): remove one", i+1, k.id)
-		}
-		s.keys = append(s.keys, k)
+	all, err := newStampKeys(keys)
+	if err != nil {
+		return nil, err
 	}
+	s := &Stamper{form{prefix: prefix + "_", label: stampLabel, longest: longest, keys: &stampKeys{}}}
+	s.keys.now.Store(&all)
 	return s, nil
 }
 
@@ -96,22 +92,16 @@ func newStampKey(key []byte) *stampKey {
 
 // KeyIDs are log-safe ids of the loaded keys, first first: 8 hex characters each.
 func (s *Stamper) KeyIDs() []string {
-	ids := make([]string, len(s.keys))
-	for i, k := range s.keys {
+	all := s.keys.all()
+	ids := make([]string, len(all))
+	for i, k := range all {
 		ids[i] = hex.EncodeToString(k.id[:])
 	}
 	return ids
 }
 
 // key finds a loaded key, or nil.
-func (f *form) key(id [4]byte) *stampKey {
-	for _, k := range f.keys {
-		if k.id == id {
-			return k
-		}
-	}
-	return nil
-}
+func (f *form) key(id [4]byte) *stampKey { return keyOf(f.keys.all(), id) }
 
 // Format writes "[stamper]" for every verb.
 func (s *Stamper) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[stamper]") }
@@ -131,7 +121,7 @@ func (f *form) write(random [randomSize]byte, minute uint64) string {
 	text = append(text, f.prefix...)
 	text = append(text, random[:]...)
 	text = appendBase62(text, minuteSize, minute)
-	text = appendBase62(text, tagSize, f.tag(f.keys[0], text[len(f.prefix):]))
+	text = appendBase62(text, tagSize, f.tag(f.keys.all()[0], text[len(f.prefix):]))
 	text = appendBase62(text, crcSize, uint64(crc32.ChecksumIEEE(text)))
 	return string(text)
 }
@@ -172,7 +162,7 @@ func (f *form) check(raw string, now time.Time) error {
 
 // stamped reports whether one of our keys made tag.
 func (f *form) stamped(signed, tag []byte) bool {
-	for _, k := range f.keys {
+	for _, k := range f.keys.all() {
 		var want [tagSize]byte
 		putBase62(want[:], f.tag(k, signed))
 		if subtle.ConstantTimeCompare(want[:], tag) == 1 {

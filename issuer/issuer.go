@@ -64,7 +64,6 @@ type Issuer struct {
 	measures    *measures // of what clients may revoke
 	caller      func(*http.Request) string
 	trail       *trail
-	indexKeys   []indexKey // that of the sealing key first
 	sealing     *sealing.Keys
 }
 
@@ -104,7 +103,6 @@ func New(c Config) (*Issuer, error) {
 		measures:    newMeasures(c.RevokeRate, c.RevokeBurst),
 		caller:      c.Caller,
 		trail:       &trail{Auditor: c.Auditor, required: c.AuditRequired},
-		indexKeys:   newIndexKeys(c.Sealing),
 		sealing:     c.Sealing,
 	}
 	i.granters = i.newGranters()
@@ -181,6 +179,9 @@ func (i *Issuer) Ready() error {
 	}
 	return i.register.clients.Sure()
 }
+
+// KeyTrouble is what is wrong with the keys that live outside while those of before are in use; empty: nothing.
+func (i *Issuer) KeyTrouble() string { return i.keeper.Trouble() }
 
 // Keys is the published key set as a KeySource, for an edge in the same process.
 func (i *Issuer) Keys() verifier.KeySource { return i.keeper }

@@ -32,7 +32,7 @@ type grant struct {
 // mint signs one JWT per audience, and the manifest that says which they are.
 func (i *Issuer) mint(ctx context.Context, r *keyring.Ring, g grant) (exchange.Deposit, error) {
 	key := r.Active()
-	handles := g.basis.handles(i.indexKeys[0], g.client.ID, g.jti)
+	handles := g.basis.handles(newIndexKeys(i.sealing)[0], g.client.ID, g.jti)
 	manifest := exchange.Manifest{
 		Issuer: i.place.issuer, JTI: g.jti, ClientID: g.client.ID, Handles: handles,
 		IssuedAt: g.issuedAt, ExpiresAt: g.expires, Shares: make(map[string]exchange.ManifestShare, len(g.shares)),

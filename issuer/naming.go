@@ -37,9 +37,9 @@ type names struct {
 func (i *Issuer) names() names {
 	r := i.keeper.Held()
 	if r == nil {
-		return names{nil, i.indexKeys, max(i.lasting(), unknownLife), i.listing}
+		return names{nil, newIndexKeys(i.sealing), max(i.lasting(), unknownLife), i.listing}
 	}
-	return names{r, i.indexKeys, i.lasting(), i.listing}
+	return names{r, newIndexKeys(i.sealing), i.lasting(), i.listing}
 }
 
 // longest is the life of the longest-lived token that any issuer may have signed, as far as is known here.

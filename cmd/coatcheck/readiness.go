@@ -11,8 +11,9 @@ import (
 // readiness says whether this process should get traffic, and if not, why. Upstreams never count: an edge with a
 // dead upstream still serves the others.
 type readiness struct {
-	probes   []probe       // fixed before the first request
-	audit    func() string // how the audit log ends, for whoever keeps anchors of it; nil: there is none. Fixed as well
+	probes   []probe          // fixed before the first request
+	notes    []func() unready // what is not well and takes no traffic away; fixed as well
+	audit    func() string    // how the audit log ends, for whoever keeps anchors of it; nil: there is none. Fixed as well
 	draining atomic.Bool
 }
 
@@ -44,6 +45,16 @@ func (r *readiness) Reasons() []unready {
 	return out
 }
 
+// Notes lists what is not well, and no reason to send traffic elsewhere.
+func (r *readiness) Notes() (out []unready) {
+	for _, note := range r.notes {
+		if n := note(); n.Name != "" {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
 // err is all reasons as one error.
 func (r *readiness) err() error {
 	var errs []error
@@ -61,7 +72,7 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		status = http.StatusServiceUnavailable
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	body, kind := readyText(reasons), "text/plain; charset=utf-8"
+	body, kind := readyText(reasons, r.Notes()), "text/plain; charset=utf-8"
 	if strings.Contains(req.Header.Get("Accept"), "application/json") {
 		body, kind = r.json(reasons), "application/json"
 	}
@@ -70,13 +81,16 @@ func (r *readiness) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	_, _ = w.Write(body) // whoever asked has gone
 }
 
-func readyText(reasons []unready) []byte {
-	if len(reasons) == 0 {
-		return []byte("ready\n")
+func readyText(reasons, notes []unready) []byte {
+	lines := []string{"ready"}
+	if len(reasons) > 0 {
+		lines[0] = "not ready"
 	}
-	lines := []string{"not ready"}
 	for _, u := range reasons {
 		lines = append(lines, u.Name+": "+u.Why)
+	}
+	for _, n := range notes {
+		lines = append(lines, "note: "+n.Name+": "+n.Why)
 	}
 	return []byte(strings.Join(lines, "\n") + "\n")
 }
@@ -89,8 +103,9 @@ func (r *readiness) json(reasons []unready) []byte {
 	body, err := json.Marshal(struct {
 		Ready   bool      `json:"ready"`
 		Reasons []unready `json:"reasons"`
+		Notes   []unready `json:"notes,omitempty"`
 		Audit   string    `json:"audit_head,omitempty"`
-	}{len(reasons) == 0, append([]unready{}, reasons...), head})
+	}{len(reasons) == 0, append([]unready{}, reasons...), r.Notes(), head})
 	if err != nil {
 		panic("coatcheck: internal error: readiness does not marshal: " + err.Error())
 	}

@@ -47,6 +47,9 @@ func wire(l *configs.Loaded, log *slog.Logger, tel *telemetry) (_ *process, err 
 	if err = p.follow(l); err != nil {
 		return nil, fmt.Errorf("build the follower of the revocation log: %w", err)
 	}
+	if err = p.watchKeys(l.KeyFiles); err != nil {
+		return nil, fmt.Errorf("watch the key files: %w", err)
+	}
 	var minted verifier.KeySource
 	if l.Issuer != nil {
 		if minted, err = p.wireIssuer(l); err != nil {

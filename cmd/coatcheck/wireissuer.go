@@ -51,6 +51,12 @@ func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 	own.KeySource = i.Keys()
 	p.issuer = i.Handler()
 	p.need("issuer", i.Ready)
+	p.ready.notes = append(p.ready.notes, func() unready {
+		if why := i.KeyTrouble(); why != "" {
+			return unready{"keys.signing_key_files", "not taken, the keys of before stay: " + why}
+		}
+		return unready{}
+	})
 	p.do(i.Run)
 	return i.Keys(), p.wireAdmin(l, i)
 }

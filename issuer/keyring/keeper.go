@@ -119,7 +119,7 @@ func (k *Keeper) absent(r *Ring) error {
 	if k.source == nil {
 		return fmt.Errorf("keyring: the active key %s lives outside, and this issuer was told of no such keys: give it the keys that the others have (keys.signing_key_files)", id)
 	}
-	return fmt.Errorf("keyring: the active key %s is not among the keys that live outside; put it back into the list until the next one has been published for %v, or do not wait: coatcheck key retire %s", id, publishFor, id)
+	return fmt.Errorf("keyring: the active key %s is not among the keys that live outside; put it back into the list until the next one has been published for %v, or do not wait: coatcheck token revoke --key %s", id, publishFor, id)
 }
 
 // Held is the ring in hand, confirmed or not; nil: none yet. It is for looking things up, never for signing.

@@ -92,7 +92,7 @@ func TestOutsideKeysAreNeverStored(t *testing.T) {
 			}
 		}
 		// b has gone from the list before c may sign: nothing is signed, and it is said why.
-		if err := ready(k); err == nil || !strings.Contains(err.Error(), "key retire "+idOf(b)) {
+		if err := ready(k); err == nil || !strings.Contains(err.Error(), "revoke --key "+idOf(b)) {
 			t.Errorf("the active key is not in the list: %v, want the mend", err)
 		}
 		time.Sleep(publishFor)

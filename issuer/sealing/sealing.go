@@ -15,6 +15,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 )
 
 // Sealed state, as the store sees it:
@@ -38,8 +39,9 @@ var (
 )
 
 // Keys are the key-encryption keys: the first seals, all open. They cannot be printed, logged or marshalled.
+// They can be replaced while they are in use (Replace), and are safe for concurrent use.
 type Keys struct {
-	keys []sealingKey
+	now *atomic.Pointer[[]sealingKey] // swapped whole
 }
 
 type sealingKey struct {
@@ -53,32 +55,65 @@ func New(keys ...[]byte) (*Keys, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("sealing: no encryption key: make one with `openssl rand -base64 32`")
 	}
-	s := &Keys{}
+	all, err := derived(keys)
+	if err != nil {
+		return nil, err
+	}
+	s := &Keys{&atomic.Pointer[[]sealingKey]{}}
+	s.now.Store(&all)
+	return s, nil
+}
+
+// ErrKeyMissing is why a list of keys is not taken: it lacks a key that is in use.
+var ErrKeyMissing = errors.New("sealing: an encryption key in use is missing")
+
+// Replace puts another list in the place of the one in use; the first key seals from then on. Every key in use must be
+// among them, in whatever place, else ErrKeyMissing: what it sealed must open, and a file that somebody is still writing
+// must not close it. A key leaves with the process. It is for one caller at a time.
+func (s *Keys) Replace(keys ...[]byte) error {
+	if len(keys) == 0 {
+		return ErrKeyMissing
+	}
+	all, err := derived(keys)
+	if err != nil {
+		return err
+	}
+	for _, k := range *s.now.Load() {
+		if _, there := find(all, k.id); !there {
+			return fmt.Errorf("%w: %x; it stays in use until this process ends", ErrKeyMissing, k.id)
+		}
+	}
+	s.now.Store(&all)
+	return nil
+}
+
+func derived(keys [][]byte) ([]sealingKey, error) {
+	var all []sealingKey
 	for n, raw := range keys {
 		if len(raw) != sealKeySize {
 			return nil, fmt.Errorf("sealing: encryption key %d has %d bytes, not 32: make one with `openssl rand -base64 32`", n+1, len(raw))
 		}
 		k := sealingKey{secret: hide([sealKeySize]byte(raw))}
 		k.id = [sealIDSize]byte(k.derive("coatcheck/v1/encryption-key-id", sealIDSize))
-		if _, twice := s.byID(k.id); twice {
+		if _, twice := find(all, k.id); twice {
 			return nil, fmt.Errorf("sealing: encryption key %d repeats an earlier one: delete the line", n+1)
 		}
-		s.keys = append(s.keys, k)
+		all = append(all, k)
 	}
-	return s, nil
+	return all, nil
 }
 
 // KeyIDs are log-safe ids of the loaded keys, the sealing one first.
 func (s *Keys) KeyIDs() []string {
-	ids := make([]string, len(s.keys))
-	for n, k := range s.keys {
-		ids[n] = hex.EncodeToString(k.id[:])
+	var ids []string
+	for _, k := range *s.now.Load() {
+		ids = append(ids, hex.EncodeToString(k.id[:]))
 	}
 	return ids
 }
 
-func (s *Keys) byID(id [sealIDSize]byte) (sealingKey, bool) {
-	for _, k := range s.keys {
+func find(all []sealingKey, id [sealIDSize]byte) (sealingKey, bool) {
+	for _, k := range all {
 		if k.id == id {
 			return k, true
 		}
@@ -88,7 +123,7 @@ func (s *Keys) byID(id [sealIDSize]byte) (sealingKey, bool) {
 
 // Seal closes plain for one name and one version of it.
 func (s *Keys) Seal(name string, version uint64, plain []byte) []byte {
-	k := s.keys[0]
+	k := (*s.now.Load())[0]
 	blob := make([]byte, sealHeader, sealHeader+len(plain)+16)
 	blob[0] = sealVersion
 	copy(blob[1:], k.id[:])
@@ -103,7 +138,7 @@ func (s *Keys) Open(name string, version uint64, blob []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it has not the form that this program writes", ErrBroken)
 	}
 	id := [sealIDSize]byte(blob[1:])
-	k, ok := s.byID(id)
+	k, ok := find(*s.now.Load(), id)
 	if !ok {
 		return nil, fmt.Errorf("%w: %x; loaded are %s: add the key that sealed it as a further line of the encryption key file",
 			ErrForeignKey, id, strings.Join(s.KeyIDs(), ", "))
@@ -131,9 +166,9 @@ func (k sealingKey) aead(name string) cipher.AEAD {
 // Derive makes from each key, in their order, another one for one purpose; label says which, and no other purpose may
 // have the same.
 func (s *Keys) Derive(label string, size int) [][]byte {
-	out := make([][]byte, len(s.keys))
-	for n, k := range s.keys {
-		out[n] = k.derive(label, size)
+	var out [][]byte
+	for _, k := range *s.now.Load() {
+		out = append(out, k.derive(label, size))
 	}
 	return out
 }

@@ -55,7 +55,7 @@ func TestSealedStateOpensOnlyAsItWasSealed(t *testing.T) {
 // The name goes into the key as well: one purpose's key does not open another's state, whatever the context.
 func TestEachPurposeHasItsKey(t *testing.T) {
 	t.Parallel()
-	k := sealingKeys(t, 1).keys[0]
+	k := (*sealingKeys(t, 1).now.Load())[0]
 	nonce := make([]byte, sealNonce)
 	blob := k.aead("one").Seal(nil, nonce, []byte("x"), nil)
 	if _, err := k.aead("two").Open(nil, nonce, blob, nil); err == nil {
@@ -125,10 +125,10 @@ func TestKeysCannotBePrinted(t *testing.T) {
 	inside := struct {
 		a *Keys
 		b any
-	}{keys, keys.keys}
+	}{keys, *keys.now.Load()}
 	var log strings.Builder
 	logger := slog.New(slog.NewTextHandler(&log, nil))
-	for _, v := range []any{keys, *keys, keys.keys, inside, &inside} {
+	for _, v := range []any{keys, *keys, *keys.now.Load(), inside, &inside} {
 		shown := fmt.Sprintf("%v %+v %#v %s %q %x %d", v, v, v, v, v, v, v)
 		if text, err := json.Marshal(v); err == nil {
 			shown += string(text)
