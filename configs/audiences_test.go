@@ -71,7 +71,7 @@ func TestClaimsOfAnAudience(t *testing.T) {
 		}
 	}
 	l := audience(t, "claims: [tenant, plan], ")
-	if got := fmt.Sprint(l.Warnings); !strings.Contains(got, `no client has a claim "plan"`) || strings.Contains(got, `claim "tenant"`) {
+	if got := fmt.Sprint(l.Warnings); !strings.Contains(got, `no client has a claim "plan" and`) || strings.Contains(got, `claim "tenant"`) {
 		t.Errorf("warnings %v, want one about plan, which nobody sets, and none about tenant", l.Warnings)
 	}
 }

@@ -36,7 +36,7 @@ func (b *builder) checkVisible(audience string, claims []string) {
 		case seen[folded]:
 			b.doc.fault(at.node, "%s: %q is listed already; keep one", at.label, at.shown)
 		case !b.isSet(claim):
-			b.doc.warn(at.node, "%s: no client has a claim %q, so the service never sees it", at.label, at.shown)
+			b.doc.warn(at.node, "%s: no client has a claim %q and no trusted issuer maps one, so the service never sees it", at.label, at.shown)
 		}
 		seen[folded] = true
 	}
@@ -46,6 +46,11 @@ func (b *builder) checkVisible(audience string, claims []string) {
 func (b *builder) isSet(claim string) bool {
 	for _, c := range b.file.Clients {
 		if _, has := c.Claims[claim]; has {
+			return true
+		}
+	}
+	for _, t := range b.file.TrustedIssuers {
+		if _, maps := t.Claims[claim]; maps {
 			return true
 		}
 	}

@@ -261,6 +261,6 @@ func BenchmarkMintEncrypted(b *testing.B) {
 		algorithm string
 		public    any
 	}{{verifier.ECDHES, billingKey().Public()}, {verifier.ECDHESA256KW, billingKey().Public()}, {verifier.RSAOAEP256, far.Public()}} {
-		b.Run(row.algorithm, func(b *testing.B) { benchmarkMint(b, sealedTo(b, "orders-api", row.algorithm, row.public)) })
+		b.Run(strings.ReplaceAll(row.algorithm, "+", "_"), func(b *testing.B) { benchmarkMint(b, sealedTo(b, "orders-api", row.algorithm, row.public)) })
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// ErrNoKey: the key of the service cannot be told now, so nothing can be said to it.
+// ErrNoKey says that the key of the service cannot be told now: nothing can be said to it.
 var ErrNoKey = errors.New("envelope: the encryption key of the service is not known")
 
 // Recipient is a service that gets its tokens encrypted.
