@@ -36,7 +36,7 @@ var arrows = map[string][]string{
 	"issuer":  {"exchange", "revocation", "verifier", "issuer/clients", "issuer/envelope", "issuer/keyring", "issuer/sealing", "issuer/trust"},
 	"admin":   {}, // rooms hand it their handlers
 	// the issuer's own
-	"issuer/clients":  {"issuer/sealing", "store"},
+	"issuer/clients":  {"issuer/sealing", "store", "verifier"},
 	"issuer/envelope": {"verifier"},
 	"issuer/keyring":  {"issuer/sealing", "verifier"},
 	"issuer/sealing":  {},

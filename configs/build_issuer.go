@@ -16,7 +16,7 @@ import (
 	"github.com/coatcheck/coatcheck/issuer/sealing"
 )
 
-// burstOf is how many seconds' worth of revocations may come at once.
+// burstOf is how many seconds' worth of requests and revocations may come at once.
 const burstOf = 5
 
 func (b *builder) issuer() *issuer.Config {
@@ -34,6 +34,8 @@ func (b *builder) issuer() *issuer.Config {
 		Clients:   map[string]clients.Client{},
 		Trusted:   b.trusted(),
 	}
+	config.ClientRate, config.ClientBurst = bursting(b.file.Limits.Issuer.PerClient)
+	config.AddressRate, config.AddressBurst = bursting(b.file.Limits.Issuer.PerAddress)
 	if rate := float64(b.file.Limits.Revocations); rate > 0 {
 		config.RevokeRate, config.RevokeBurst = rate, max(1, int(burstOf*rate))
 	}
@@ -51,6 +53,8 @@ func (b *builder) issuer() *issuer.Config {
 		config.Clients[id] = clients.Client{
 			ID:               id,
 			Secret:           b.clientSecret(id, c),
+			Keys:             b.clientKeys(id, c),
+			Public:           c.Public,
 			GrantTypes:       wireNames(c.GrantTypes),
 			Audiences:        c.Audiences,
 			DefaultAudiences: c.DefaultAudiences,

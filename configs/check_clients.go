@@ -30,7 +30,7 @@ func (b *builder) checkClients() {
 			continue
 		}
 		b.checkSecret("secret", "clients", id)
-		b.checkOneOf("secret", "clients", id)
+		b.checkProof(id, c)
 		b.checkGrantTypes(id, c)
 		b.checkClientAudiences(id, c)
 		b.checkServes(id, c)
@@ -45,6 +45,30 @@ func (b *builder) checkClients() {
 		if path := []any{"clients", id, "max_bytes"}; b.set(path...) && c.MaxBytes < exchange.MaxRecord {
 			b.faultAt(path, "is smaller than one grant can be; use 32KiB or more")
 		}
+	}
+}
+
+// checkProof: how a client says who it is. Two places for one kind of proof would leave open which one counts; nothing at
+// all is never read as "anybody".
+func (b *builder) checkProof(id string, c ClientSection) {
+	var keys []string
+	for _, name := range []string{"jwks", "jwks_file", "jwks_url"} {
+		if b.set("clients", id, name) {
+			keys = append(keys, name)
+		}
+	}
+	secret := b.set("clients", id, "secret") || b.set("clients", id, "secret_file") || b.set("clients", id, "secret_hash")
+	if len(keys) > 1 {
+		b.faultAt([]any{"clients", id, keys[1]}, "%s is set, too; keep one", keys[0])
+	}
+	if secret || len(keys) == 0 && !c.Public {
+		b.checkOneOf("secret", "clients", id)
+	}
+	if c.Public && (secret || len(keys) > 0) {
+		b.faultAt([]any{"clients", id, "public"}, "a public client has neither secret nor keys; remove them, or this")
+	}
+	if len(keys) == 0 && b.set("clients", id, "algorithms") {
+		b.faultAt([]any{"clients", id, "algorithms"}, "is about keys, and there are none; add jwks, jwks_file or jwks_url")
 	}
 }
 

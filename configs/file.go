@@ -278,7 +278,8 @@ type RouteSection struct {
 	WebSocket bool `yaml:"websocket"`
 }
 
-// ClientSection is who may ask for references. Exactly one of secret, secret_file and secret_hash is required.
+// ClientSection is who may ask for references. It proves who it is by a secret (one of secret, secret_file and secret_hash),
+// by keys (one of jwks, jwks_file and jwks_url), or by either; or it is public.
 type ClientSection struct {
 	// The secret, as ${env:NAME}; one written out here is a fault.
 	Secret Secret `yaml:"secret"`
@@ -286,6 +287,16 @@ type ClientSection struct {
 	SecretFile string `yaml:"secret_file"`
 	// sha256:<hex> of a generated secret, or an argon2id PHC string.
 	SecretHash string `yaml:"secret_hash"`
+	// Its public keys as a JWKS, each with a kid: it then signs a JWT to say who it is (private_key_jwt).
+	JWKS map[string]any `yaml:"jwks"`
+	// File with its public keys.
+	JWKSFile string `yaml:"jwks_file"`
+	// Where it publishes its public keys: https, or http on loopback. Fetched when they are used.
+	JWKSURL string `yaml:"jwks_url"`
+	// What it may sign with, of ES256, EdDSA, PS256 and RS256. Default: all of them.
+	Algorithms []string `yaml:"algorithms"`
+	// It cannot prove who it is, so anybody can say that he is it: for grant types that rest on something else. Default false.
+	Public bool `yaml:"public"`
 	// How it may ask: client_credentials, token-exchange (RFC 8693), jwt-bearer (RFC 7523). Required, unless it only serves.
 	GrantTypes []string `yaml:"grant_types"`
 	// Audience → the scopes of it that the client may have. Required, unless it only serves.
@@ -358,10 +369,21 @@ type LimitsSection struct {
 	// Revocations that one client may ask one issuer for, five seconds' worth of them at once. Default 20/s. More are a 429;
 	// operators, who use the admin API, are not limited.
 	Revocations Rate `yaml:"revocations"`
+	// Requests to one issuer, on all of its endpoints together.
+	Issuer IssuerLimitsSection `yaml:"issuer"`
 	// Size of a request body. Default 1MiB; a larger one is a 413.
 	Body Size `yaml:"body"`
 	// For a whole request, the upstream's answer included. Default 30s.
 	RequestTimeout Duration `yaml:"request_timeout"`
+}
+
+// IssuerLimitsSection is what callers may do to one issuer, five seconds' worth of it at once. More is a 429.
+type IssuerLimitsSection struct {
+	// Requests of one client that has proved who it is. Default 200/s; 0 or off: no limit.
+	PerClient *Rate `yaml:"per_client"`
+	// Requests from one address (a /64 of IPv6). Default 200/s; 0 or off: no limit. Requests through one of
+	// listen.trusted_proxies count for the address that it names in X-Forwarded-For, and for none if it names none.
+	PerAddress *Rate `yaml:"per_address"`
 }
 
 // CacheSection is the edge's cache.

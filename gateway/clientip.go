@@ -46,6 +46,15 @@ func callerOf(r *http.Request, trusted []netip.Prefix) caller {
 	return c
 }
 
+// AddressOf is where a request comes from, by the rule of the edge: what trusted proxies say of it is believed, and nobody
+// else. Not valid: a trusted proxy that does not say, or a peer that has no address; many may share it.
+func AddressOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	if c := callerOf(r, trusted); !within(c.addr, trusted) {
+		return c.addr
+	}
+	return netip.Addr{}
+}
+
 func peerOf(r *http.Request) netip.Addr {
 	ap, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -2,32 +2,35 @@ package issuer
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
-	"hash/maphash"
 	"net/http"
+	"net/netip"
 	"net/url"
-	"runtime"
 	"strings"
-	"time"
 
 	"github.com/coatcheck/coatcheck/issuer/clients"
+	"github.com/coatcheck/coatcheck/issuer/sealing"
+	"github.com/coatcheck/coatcheck/issuer/trust"
 )
 
 // The ways in which a client can say who it is; the metadata lists these and no others.
 const (
 	secretBasic = "client_secret_basic"
 	secretPost  = "client_secret_post"
+	signedJWT   = "private_key_jwt"
 )
-
-// slowWait bounds how long a request waits for its turn at an argon2id comparison.
-const slowWait = 2 * time.Second
 
 // credentials are what a request said about who sends it.
 type credentials struct {
 	id      string
 	secret  hidden[string] // nil: none was sent
 	literal hidden[string] // Basic only: the secret before it was form-urldecoded
+	// assertion is a JWT that the client has signed; nil: none was sent. id is whom it names, and nothing is verified yet.
+	assertion hidden[string]
 }
 
 // newCredentials: an empty secret is none (RFC 6749 §3.2).
@@ -49,7 +52,7 @@ func readCredentials(h http.Header, f form) (credentials, *refusal) {
 	}
 	switch {
 	case asserted:
-		return credentials{}, stranger("client_assertion is not offered")
+		return readAsserted(f)
 	case len(fields) == 0:
 		return newCredentials(f.one("client_id"), f.one("client_secret")), nil
 	}
@@ -59,6 +62,19 @@ func readCredentials(h http.Header, f form) (credentials, *refusal) {
 	}
 	if id := f.one("client_id"); id != "" && id != c.id {
 		return credentials{}, refuse(invalidRequest, "client_id differs from the one in the Authorization header")
+	}
+	return c, nil
+}
+
+// readAsserted reads a client assertion (RFC 7521 §4.2). A client_id beside it must name the same client.
+func readAsserted(f form) (credentials, *refusal) {
+	raw := f.one("client_assertion")
+	if f.one("client_assertion_type") != assertionType {
+		return credentials{}, stranger("client_assertion_type is not " + assertionType)
+	}
+	c := credentials{id: trust.Say(raw).Issuer, assertion: hide(raw)}
+	if id := f.one("client_id"); id != "" && id != c.id {
+		return credentials{}, refuse(invalidRequest, "client_id differs from the one in client_assertion")
 	}
 	return c, nil
 }
@@ -103,18 +119,19 @@ func stranger(cause string) *refusal {
 
 // authenticator knows the clients' secrets.
 type authenticator struct {
-	clients *clients.Register
-	decoys  []clients.SecretHash // every configured hash, in the order of the client ids; never empty
-	seed    maphash.Seed
-	slow    chan struct{} // one place per argon2id comparison that may run at a time
+	clients    *clients.Register
+	assertions assertions
+	decoys     []clients.SecretHash // every configured hash, in the order of the client ids; never empty
+	seed       hidden[[]byte]       // the same at all issuers, so that they choose alike
+	slow       *slowGate
 }
 
-func newAuthenticator(known *clients.Register) *authenticator {
+func newAuthenticator(known *clients.Register, signed assertions, keys *sealing.Keys) *authenticator {
 	a := &authenticator{
-		clients: known,
-		seed:    maphash.MakeSeed(),
-		// Half of the cores: minting goes on while somebody tries passwords.
-		slow: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		clients:    known,
+		assertions: signed,
+		seed:       hide(keys.Derive("coatcheck/v1/decoys", sha256.Size)[0]),
+		slow:       newSlowGate(),
 	}
 	for c := range known.All() {
 		if !c.Secret.IsZero() {
@@ -129,22 +146,29 @@ func newAuthenticator(known *clients.Register) *authenticator {
 
 // authenticate finds the client that presented these credentials. A public client passes with its id alone and is
 // held back later by what it may do. For an id that is unknown the same work is done as for a known one with a
-// wrong secret, and the same is answered.
-func (a *authenticator) authenticate(ctx context.Context, c credentials) (*clients.Known, *refusal) {
+// wrong secret, and the same is answered; for an assertion that is nothing, as for a known one by an unknown key.
+func (a *authenticator) authenticate(ctx context.Context, c credentials, from netip.Addr) (*clients.Known, *refusal) {
 	known := a.clients.Lookup(c.id)
 	if err := a.clients.Sure(); known == nil && err != nil {
 		return nil, unavailableNow("which clients there are is not known now", err) // a 401 could be wrong
 	}
-	if c.secret == nil {
-		if known != nil && known.Secret.IsZero() {
-			return known, nil
-		}
+	switch {
+	case c.assertion != nil:
+		return a.assert(ctx, known, c.assertion())
+	case c.secret == nil && known != nil && known.Public:
+		return known, nil
+	case c.secret == nil:
 		return nil, stranger("no secret was sent")
 	}
-	hash := a.hashFor(c.id)
-	matched, err := a.compare(ctx, hash, c.secret)
-	if err != nil {
-		return nil, unavailableNow("too many clients authenticate at the same time", err)
+	hash, own := a.hashFor(c.id)
+	var matched bool
+	if hash.Slow() {
+		var no *refusal
+		if matched, no = a.slow.compare(ctx, from, c.id, hash, own, c.secret); no != nil {
+			return nil, no
+		}
+	} else {
+		matched = hash.Matches(c.secret)
 	}
 	// Only where it costs nothing: a second argon2id would make guessing twice as dear for us.
 	literally := !matched && !hash.Slow() && hash.Matches(c.literal)
@@ -152,7 +176,7 @@ func (a *authenticator) authenticate(ctx context.Context, c credentials) (*clien
 	case known == nil:
 		return nil, stranger("unknown client")
 	case known.Secret.IsZero():
-		return nil, stranger("the client is public and has no secret")
+		return nil, stranger("the client has no secret")
 	case literally:
 		return nil, stranger("right secret, not encoded: " + encodeFirst)
 	case !matched:
@@ -161,30 +185,39 @@ func (a *authenticator) authenticate(ctx context.Context, c credentials) (*clien
 	return known, nil
 }
 
-// hashFor is the hash to compare with: the client's own, or for anybody else a configured one, always the same for
-// the same id. Where some clients have slow hashes and some fast ones, an unknown id thus looks like one or the
-// other, and how long a refusal takes says nothing about whether the id exists.
-func (a *authenticator) hashFor(id string) clients.SecretHash {
-	if c := a.clients.Lookup(id); c != nil && !c.Secret.IsZero() {
-		return c.Secret
+// offers are the ways in which a client can prove who it is, for the metadata, and what it can sign with.
+func (a *authenticator) offers() (methods, algorithms []string) {
+	methods = []string{secretBasic, secretPost}
+	if a.assertions.names == nil {
+		return methods, nil
 	}
-	return a.decoys[maphash.String(a.seed, id)%uint64(len(a.decoys))]
+	return append(methods, signedJWT), clients.KeyAlgorithms()
 }
 
-// compare waits for its turn when the hash is a slow one.
-func (a *authenticator) compare(ctx context.Context, h clients.SecretHash, secret hidden[string]) (bool, error) {
-	if !h.Slow() {
-		return h.Matches(secret), nil
+// assert finds the client that an assertion names, and checks it.
+func (a *authenticator) assert(ctx context.Context, known *clients.Known, raw string) (*clients.Known, *refusal) {
+	switch {
+	case a.assertions.names == nil:
+		return nil, stranger("client_assertion is not offered")
+	case known == nil:
+		return nil, stranger("unknown client")
+	case known.Keys == nil:
+		return nil, stranger("the client has no keys")
 	}
-	turn := time.NewTimer(slowWait)
-	defer turn.Stop()
-	select {
-	case a.slow <- struct{}{}:
-		defer func() { <-a.slow }()
-		return h.Matches(secret), nil
-	case <-turn.C:
-		return false, errors.New("no turn at argon2id within 2s")
-	case <-ctx.Done():
-		return false, ctx.Err()
+	if no := a.assertions.check(ctx, known, raw); no != nil {
+		return nil, no
 	}
+	return known, nil
+}
+
+// hashFor is the hash to compare with: the client's own, or for anybody else a configured one, always the same for the same
+// id, at every issuer. Where some clients have slow hashes and some fast ones, an unknown id thus looks like one or the
+// other, and how long a refusal takes says nothing about whether the id exists.
+func (a *authenticator) hashFor(id string) (h clients.SecretHash, own bool) {
+	if c := a.clients.Lookup(id); c != nil && !c.Secret.IsZero() {
+		return c.Secret, true
+	}
+	mac := hmac.New(sha256.New, a.seed())
+	mac.Write([]byte(id))
+	return a.decoys[binary.BigEndian.Uint64(mac.Sum(nil))%uint64(len(a.decoys))], false
 }

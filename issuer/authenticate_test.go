@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func TestT6_TwoWaysOfAuthenticationAreRefused(t *testing.T) {
 	if w := k.post(t, same, basic("shop", shopSecret)); w.Code != http.StatusOK {
 		t.Errorf("Basic and the same client_id, which is no second way: got %d %s, want 200", w.Code, w.Body)
 	}
-	wantRefusal(t, "an assertion alone, which is not offered", k.post(t, withAssertion, nil), 401, "invalid_client")
+	wantRefusal(t, "an assertion alone, which is none", k.post(t, withAssertion, nil), 401, "invalid_client")
 }
 
 func TestT8_PublicClientsHaveNoClientCredentials(t *testing.T) {
@@ -142,8 +143,9 @@ func TestLogTellsFailedAuthenticationsApart(t *testing.T) {
 		{"the Basic credentials are not base64", grantOnly(), http.Header{"Authorization": {"Basic " + plusSecret + "!"}}},
 		{"the Authorization field is not Basic", grantOnly(), http.Header{"Authorization": {"Bearer " + plusSecret}}},
 		{"no secret was sent", grantOnly(), nil},
-		{"the client is public and has no secret", grantOnly(), basic("public", plusSecret)},
-		{"client_assertion is not offered", url.Values{"client_assertion": {plusSecret}}, nil},
+		{"the client has no secret", grantOnly(), basic("public", plusSecret)},
+		{"client_assertion_type is not " + assertionType, url.Values{"client_assertion": {plusSecret}}, nil},
+		{"unknown client", url.Values{"client_assertion": {plusSecret}, "client_assertion_type": {assertionType}}, nil},
 	} {
 		before := len(k.log.String())
 		w := k.post(t, row.form, row.head)
@@ -168,13 +170,13 @@ func TestLogTellsFailedAuthenticationsApart(t *testing.T) {
 // so that where slow and fast hashes are mixed an unknown id looks like either kind of client.
 func TestT12_UnknownIDCostsWhatAKnownOneCosts(t *testing.T) {
 	t.Parallel()
-	a := newKit(t).clients
+	a, another := newKit(t).clients, newKit(t).clients
 	slow := 0
 	for n := range 1000 {
 		id := "nobody" + string(rune('a'+n%26)) + string(rune('a'+n/26))
-		h := a.hashFor(id)
-		if h.IsZero() || h.Slow() != a.hashFor(id).Slow() {
-			t.Fatalf("hashFor(%q) is none, or of another kind each time", id)
+		h, own := a.hashFor(id)
+		if again, _ := another.hashFor(id); h.IsZero() || own || h.Slow() != again.Slow() {
+			t.Fatalf("hashFor(%q) is none, or of another kind at another issuer", id)
 		}
 		if h.Slow() {
 			slow++
@@ -183,14 +185,14 @@ func TestT12_UnknownIDCostsWhatAKnownOneCosts(t *testing.T) {
 	if slow == 0 || slow == 1000 {
 		t.Errorf("of 1000 unknown ids %d look like argon2id clients, want some and not all", slow)
 	}
-	if h := a.hashFor("public"); h.IsZero() {
+	if h, own := a.hashFor("public"); h.IsZero() || own {
 		t.Error("a public client with a secret is refused without work")
 	}
 	nobody, err := clients.New(nil, clients.Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if h := newAuthenticator(nobody).hashFor("x"); h.IsZero() {
+	if h, _ := newAuthenticator(nobody, assertions{}, sealingKeys(t, 1)).hashFor("x"); h.IsZero() {
 		t.Error("without clients an id is refused without work")
 	}
 }
@@ -207,8 +209,8 @@ func TestT12_UnknownIDWaitsLikeAKnownOne(t *testing.T) {
 				}
 			}
 		})
-		for range cap(k.clients.slow) {
-			k.clients.slow <- struct{}{}
+		for range cap(k.clients.slow.places) {
+			k.clients.slow.places <- struct{}{}
 		}
 		for _, id := range []string{"old", "nobody", "public", ""} {
 			began := time.Now()
@@ -227,8 +229,8 @@ func TestSlowComparisonsAreBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		k := newKit(t)
-		for range cap(k.clients.slow) {
-			k.clients.slow <- struct{}{}
+		for range cap(k.clients.slow.places) {
+			k.clients.slow.places <- struct{}{}
 		}
 		old := url.Values{"grant_type": {"client_credentials"}, "client_id": {"old"}, "client_secret": {oldSecret}}
 		w := k.post(t, old, nil)
@@ -237,12 +239,12 @@ func TestSlowComparisonsAreBounded(t *testing.T) {
 			t.Error("503 without Retry-After")
 		}
 		k.token(t, shop())
-		<-k.clients.slow
+		<-k.clients.slow.places
 		k.token(t, old)
-		k.clients.slow <- struct{}{}
+		k.clients.slow.places <- struct{}{}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, no := k.clients.authenticate(ctx, newCredentials("old", oldSecret)); no == nil || no.outcome != unavailable {
+		if _, no := k.clients.authenticate(ctx, newCredentials("old", "wrong"), netip.Addr{}); no == nil || no.outcome != unavailable {
 			t.Errorf("a client that has gone waits on: %v", no)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/coatcheck/coatcheck/exchange"
@@ -59,6 +60,15 @@ type Config struct {
 	Clients map[string]clients.Client
 	// Trusted are other issuers by alias: those whose word is taken for who somebody is.
 	Trusted map[string]Trusted
+	// Names remembers which client assertions were used; all issuers of one system share it. Nil: clients cannot have keys.
+	Names Names
+	// AddressRate is how many requests a second each address (a /64 of IPv6) may make on all paths, AddressBurst how many at
+	// once; ClientRate and ClientBurst are those of each client that has said who it is. 0: no limit. Each of this process' own.
+	AddressRate, ClientRate   float64
+	AddressBurst, ClientBurst int
+	// Address is where a request comes from; not valid: nobody knows, and it is not limited by address. Nil: the other end of
+	// its connection.
+	Address func(*http.Request) netip.Addr
 	// RevokeRate is how many revocations a second each client may ask for, RevokeBurst how many at once; default 20 and
 	// 100. Each of this process' own.
 	RevokeRate  float64

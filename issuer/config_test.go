@@ -53,36 +53,39 @@ func TestNewRefuses(t *testing.T) {
 		"id differs":               {client(func(c *clients.Client) { c.ID = "other" }), "not an id"},
 		"id with a space":          {func(c *Config) { c.Clients["a b"] = clients.Client{} }, "not an id"},
 		"id too long":              {func(c *Config) { c.Clients[strings.Repeat("x", 129)] = clients.Client{} }, "not an id"},
-		"grant without secret":     {client(func(c *clients.Client) { c.Secret = clients.SecretHash{} }), "needs a secret"},
+		"grant without secret":     {client(func(c *clients.Client) { c.Secret = clients.SecretHash{} }), "cannot prove who it is"},
 		"unknown grant":            {client(func(c *clients.Client) { c.GrantTypes = []string{"password"} }), "not offered"},
 		"unknown audience":         {client(func(c *clients.Client) { c.Audiences = map[string][]string{"x": nil} }), "not one of audiences"},
 		"scope of another":         {client(func(c *clients.Client) { c.Audiences["orders-api"] = []string{"invoices:read"} }), "not one of audience"},
 		"foreign default":          {client(func(c *clients.Client) { c.DefaultAudiences = []string{"secret-api"} }), "not among its audiences"},
 		"serves the unknown":       {client(func(c *clients.Client) { c.Serves = []string{"x"} }), `serves audience "x", which is not one of audiences`},
-		"serves without a secret":  {client(func(c *clients.Client) { c.Secret, c.Serves = clients.SecretHash{}, []string{"orders-api"} }), "must prove who it is"},
-		"negative quota":           {client(func(c *clients.Client) { c.MaxGrants = -1 }), "quota"},
-		"claim sub":                {claim("sub"), "set by the issuer"},
-		"claim aud":                {claim("aud"), "set by the issuer"},
-		"claim SUB":                {claim("SUB"), "set by the issuer"},
-		"claim exp":                {claim("exp"), "set by the issuer"},
-		"claim nbf":                {claim("nbf"), "set by the issuer"},
-		"claim scope":              {claim("scope"), "set by the issuer"},
-		"claim client_id":          {claim("client_id"), "set by the issuer"},
-		"claim handles":            {claim("handles"), "set by the issuer"},
-		"claim act":                {claim("act"), "set by the issuer"},
-		"claim cnf":                {claim("cnf"), "set by the issuer"},
-		"claim without name":       {claim(""), "set by the issuer"},
-		"claims by case":           {client(func(c *clients.Client) { c.Claims = map[string]any{"tenant": 1, "Tenant": 2} }), "or twice"},
-		"claim that is no JSON":    {client(func(c *clients.Client) { c.Claims = map[string]any{"f": func() {}} }), "as JSON"},
-		"audience of the edge":     {audience(exchange.ManifestAudience, Audience{}), "not a name"},
-		"audience without name":    {audience("", Audience{}), "not a name"},
-		"scope with a space":       {audience("x", Audience{Scopes: map[string]string{"a b": ""}}), "RFC 6749 §3.3"},
-		"scope with two owners":    {audience("x", Audience{Scopes: map[string]string{"orders:read": ""}}), "one owner"},
-		"claim of ours listed":     {audience("x", Audience{Claims: []string{"tenant", "Sub"}}), "listed twice, or set by the issuer"},
-		"claim listed twice":       {audience("x", Audience{Claims: []string{"tenant", "Tenant"}}), "listed twice, or set by the issuer"},
-		"relative resource":        {audience("x", Audience{Resource: "/x"}), "absolute URI"},
-		"resource with fragment":   {audience("x", Audience{Resource: "https://x#"}), "absolute URI"},
-		"resource of two":          {audience("x", Audience{Resource: "https://orders.example.com"}), "already"},
+		"serves without a secret": {client(func(c *clients.Client) {
+			c.Secret, c.Public, c.Serves = clients.SecretHash{}, true, []string{"orders-api"}
+		}), "must prove who it is"},
+		"negative quota":         {client(func(c *clients.Client) { c.MaxGrants = -1 }), "quota"},
+		"claim sub":              {claim("sub"), "set by the issuer"},
+		"claim aud":              {claim("aud"), "set by the issuer"},
+		"claim SUB":              {claim("SUB"), "set by the issuer"},
+		"claim exp":              {claim("exp"), "set by the issuer"},
+		"claim nbf":              {claim("nbf"), "set by the issuer"},
+		"claim scope":            {claim("scope"), "set by the issuer"},
+		"claim client_id":        {claim("client_id"), "set by the issuer"},
+		"claim handles":          {claim("handles"), "set by the issuer"},
+		"claim act":              {claim("act"), "set by the issuer"},
+		"claim cnf":              {claim("cnf"), "set by the issuer"},
+		"claim without name":     {claim(""), "set by the issuer"},
+		"claims by case":         {client(func(c *clients.Client) { c.Claims = map[string]any{"tenant": 1, "Tenant": 2} }), "or twice"},
+		"claim that is no JSON":  {client(func(c *clients.Client) { c.Claims = map[string]any{"f": func() {}} }), "as JSON"},
+		"audience of the edge":   {audience(exchange.ManifestAudience, Audience{}), "not a name"},
+		"audience without name":  {audience("", Audience{}), "not a name"},
+		"scope with a space":     {audience("x", Audience{Scopes: map[string]string{"a b": ""}}), "RFC 6749 §3.3"},
+		"scope with two owners":  {audience("x", Audience{Scopes: map[string]string{"orders:read": ""}}), "one owner"},
+		"claim of ours listed":   {audience("x", Audience{Claims: []string{"tenant", "Sub"}}), "listed twice, or set by the issuer"},
+		"claim listed twice":     {audience("x", Audience{Claims: []string{"tenant", "Tenant"}}), "listed twice, or set by the issuer"},
+		"relative resource":      {audience("x", Audience{Resource: "/x"}), "absolute URI"},
+		"resource with fragment": {audience("x", Audience{Resource: "https://x#"}), "absolute URI"},
+		"resource of two":        {audience("x", Audience{Resource: "https://orders.example.com"}), "already"},
+		"keys without names":     {func(c *Config) { c.Names = nil }, "nothing remembers which of its assertions"},
 	} {
 		c := testConfig(t)
 		stamper, err := exchange.NewStamper("cck", time.Hour, make([]byte, 32))
@@ -90,7 +93,7 @@ func TestNewRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := store.NewMemory()
-		c.State, c.Depositor = s, exchange.NewDepositor(stamper, s, nil)
+		c.Names, c.State, c.Depositor = s, s, exchange.NewDepositor(stamper, s, nil)
 		c.Revoker, c.Grants, c.Listing = newRecorder(t, s), &exchange.Exchange{}, s
 		row.change(&c)
 		if _, err := New(c); err == nil || !strings.Contains(err.Error(), row.want) {

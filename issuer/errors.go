@@ -20,6 +20,7 @@ const (
 	methodNotAllowed outcome = "method_not_allowed"
 	mediaType        outcome = "media_type"
 	bodyTooLarge     outcome = "body_too_large"
+	headerTooLarge   outcome = "header_too_large"
 	invalidRequest   outcome = "invalid_request"
 	invalidClient    outcome = "invalid_client"
 	invalidGrant     outcome = "invalid_grant"
@@ -58,6 +59,8 @@ func (o outcome) answer() (status int, code string) {
 		return http.StatusMethodNotAllowed, "invalid_request"
 	case mediaType:
 		return http.StatusUnsupportedMediaType, "invalid_request"
+	case headerTooLarge:
+		return http.StatusRequestHeaderFieldsTooLarge, "invalid_request"
 	case bodyTooLarge:
 		return http.StatusRequestEntityTooLarge, "invalid_request"
 	case invalidRequest, invalidGrant, unauthorized, unsupportedGrant, invalidScope, invalidTarget, unsupportedToken:

@@ -46,7 +46,7 @@ func (i *Issuer) newGranters() map[string]granter {
 
 // grantClient is client_credentials.
 func grantClient(_ context.Context, c *clients.Known, _ tokenRequest, _ *event) (basis, *refusal) {
-	if c.Secret.IsZero() {
+	if c.Public {
 		return basis{}, refuse(unauthorized, "a public client may not use this grant type") // RFC 6749 §4.4
 	}
 	return basis{subject: clientSubject(c.ID)}, nil

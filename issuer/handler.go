@@ -5,13 +5,23 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 )
 
 // route finds what a path serves. Paths are compared in their encoded form and exactly: there is no cleaning, hence
 // no redirect, and one spelling per endpoint. http.ServeMux would redirect `//oauth2/token`, and a client that
 // follows a 307 sends its secret along.
+//
+// Before that, it is looked at where a request comes from. From there on that is its address, whoever asks.
 func (i *Issuer) route(w http.ResponseWriter, r *http.Request) {
+	from := i.address(r)
+	if no := i.limits.arrive(r, from); no != nil {
+		no.write(w)
+		return
+	}
+	r = r.WithContext(r.Context()) // a copy: the request is the server's
+	r.RemoteAddr = netip.AddrPortFrom(from, 0).String()
 	path := r.URL.EscapedPath()
 	switch path {
 	case i.place.tokenPath():

@@ -28,6 +28,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -63,6 +64,8 @@ type Issuer struct {
 	endings     endings   // what it has revoked
 	measures    *measures // of what clients may revoke
 	caller      func(*http.Request) string
+	address     func(*http.Request) netip.Addr
+	limits      limits
 	trail       *trail
 	sealing     *sealing.Keys
 }
@@ -102,8 +105,12 @@ func New(c Config) (*Issuer, error) {
 		listing:     c.Listing,
 		measures:    newMeasures(c.RevokeRate, c.RevokeBurst),
 		caller:      c.Caller,
+		address:     c.Address,
 		trail:       &trail{Auditor: c.Auditor, required: c.AuditRequired},
 		sealing:     c.Sealing,
+	}
+	if i.limits, err = newLimits(c, meter); err != nil {
+		return nil, err
 	}
 	i.granters = i.newGranters()
 	if i.register, err = newRegister(c, slices.Sorted(maps.Keys(i.granters))); err != nil {
@@ -112,9 +119,9 @@ func New(c Config) (*Issuer, error) {
 	if c.ClientStore != nil {
 		i.register.clients.Configure(clients.Config{Store: c.ClientStore, Sealing: c.Sealing, File: c.ClientsFile, Logger: c.Logger})
 	}
-	i.clients = newAuthenticator(i.register.clients)
+	i.clients = newAuthenticator(i.register.clients, assertions{c.Issuer, c.Names}, c.Sealing)
 	i.keeper = newKeeper(c, i.register.longest)
-	about := newMetadata(at, i.register)
+	about := newMetadata(at, i.register, i.clients)
 	i.documents = map[string]func() *document{
 		at.metadataPath(): func() *document { return about },
 		at.openidPath():   func() *document { return about },
@@ -143,6 +150,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.RevokeBurst == 0 {
 		c.RevokeBurst = 100
+	}
+	if c.Address == nil {
+		c.Address = peerOf
 	}
 	if c.Caller == nil {
 		c.Caller = func(*http.Request) string { return "" }

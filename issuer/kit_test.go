@@ -86,7 +86,7 @@ func buildKit(t testing.TB, s *store.Memory, changes ...func(*Config)) *kit {
 	}
 	ended := newRecorder(t, s)
 	c := testConfig(t)
-	c.State, c.Depositor = s, exchange.NewDepositor(stamper, s, readLog(t, s))
+	c.Names, c.State, c.Depositor = s, s, exchange.NewDepositor(stamper, s, readLog(t, s))
 	c.Families = exchange.NewFamilies(c.Depositor, s)
 	c.Revoker, c.Grants, c.Listing = ended, edge, s
 	c.Logger = slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -152,7 +152,8 @@ func testConfig(t testing.TB) Config {
 			"bare":          {Secret: hashed(t, shopSecret), GrantTypes: creds, Audiences: map[string][]string{"orders-api": nil}},
 			"old":           {Secret: argonHash(t), GrantTypes: creds, Audiences: orders},
 			"odd:id%+":      {Secret: hashed(t, oddSecret), GrantTypes: creds, Audiences: orders},
-			"public":        {Audiences: orders},
+			"public":        {Public: true, Audiences: orders},
+			"signing":       {Keys: signingKeys(t), GrantTypes: creds, Audiences: orders},
 			"orders":        {Secret: hashed(t, shopSecret), Serves: []string{"orders-api"}},
 			"billing":       {Secret: hashed(t, shopSecret), Serves: []string{"billing-api"}},
 			"both-services": {Secret: hashed(t, shopSecret), Serves: []string{"orders-api", "billing-api"}},

@@ -55,7 +55,7 @@ func TestR9_RevocationsAreMeasuredPerClient(t *testing.T) {
 
 func TestR9_DefaultMeasure(t *testing.T) {
 	t.Parallel()
-	m := newKit(t).measures
+	m := newKit(t).measures.pace
 	if m.every != 50*time.Millisecond || m.burst != 5*time.Second {
 		t.Errorf("every %v, burst of %v, want 20 a second and 100 at once", m.every, m.burst)
 	}
@@ -105,7 +105,7 @@ func TestPlacesAreGivenBack(t *testing.T) {
 		}
 		release()
 		all.Wait()
-		if got := k.measures.waiting; got != 0 || k.measures.of["shop"].waiting != 0 {
+		if got := k.measures.waiting; got != 0 || k.measures.of["shop"] != 0 {
 			t.Errorf("%d places are taken when all is answered", got)
 		}
 	})

@@ -57,13 +57,16 @@ type metadata struct {
 	Scopes             []string `json:"scopes_supported,omitempty"`
 	Grants             []string `json:"grant_types_supported"`
 	AuthMethods        []string `json:"token_endpoint_auth_methods_supported"`
+	AuthAlgorithms     []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
 	RevokeAuthMethods  []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevokeAlgorithms   []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
 }
 
 // metadataAge is how long anybody may keep the metadata without asking.
 const metadataAge = 5 * time.Minute
 
-func newMetadata(p place, r *register) *document {
+func newMetadata(p place, r *register, a *authenticator) *document {
+	methods, algorithms := a.offers()
 	return newDocument("application/json", metadataAge, metadata{
 		Issuer:             p.issuer,
 		TokenEndpoint:      p.base + "/oauth2/token",
@@ -71,7 +74,9 @@ func newMetadata(p place, r *register) *document {
 		JWKS:               p.base + "/.well-known/jwks.json",
 		Scopes:             slices.Sorted(maps.Keys(r.owners)),
 		Grants:             r.grantTypes(),
-		AuthMethods:        []string{secretBasic, secretPost},
-		RevokeAuthMethods:  []string{secretBasic, secretPost},
+		AuthMethods:        methods,
+		AuthAlgorithms:     algorithms,
+		RevokeAuthMethods:  methods,
+		RevokeAlgorithms:   algorithms,
 	})
 }

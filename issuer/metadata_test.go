@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/coatcheck/coatcheck/verifier"
 	"github.com/google/go-cmp/cmp"
@@ -82,7 +83,7 @@ func TestM3_EmptyMembersAreOmitted(t *testing.T) {
 			t.Errorf("member %s is empty: it must be left out (RFC 8414 §3.2)", name)
 		}
 	}
-	for _, name := range []string{"scopes_supported", "token_endpoint_auth_signing_alg_values_supported", "response_types_supported"} {
+	for _, name := range []string{"scopes_supported", "response_types_supported"} {
 		if _, has := m[name]; has {
 			t.Errorf("member %s is there, but there is nothing to list", name)
 		}
@@ -92,7 +93,11 @@ func TestM3_EmptyMembersAreOmitted(t *testing.T) {
 // The test walks the document: every member must have a check here, and every check a member.
 func TestM4_WhatIsAdvertisedWorksAndWhatWorksIsAdvertised(t *testing.T) {
 	t.Parallel()
-	k := newKit(t)
+	synctest.Test(t, walkTheDocument)
+}
+
+func walkTheDocument(t *testing.T) {
+	k := settledKit(t)
 	var m map[string]any
 	if err := json.Unmarshal(k.get(t, k.place.metadataPath(), nil).Body.Bytes(), &m); err != nil {
 		t.Fatal(err)
@@ -122,6 +127,12 @@ func TestM4_WhatIsAdvertisedWorksAndWhatWorksIsAdvertised(t *testing.T) {
 		"grant_types_supported":                 func() { k.walkGrants(t, list("grant_types_supported")) },
 		"token_endpoint_auth_methods_supported": func() { k.walkMethods(t, k.post, list("token_endpoint_auth_methods_supported")) },
 		"revocation_endpoint":                   func() { k.advertised(t, path("revocation_endpoint"), http.MethodPost) },
+		"token_endpoint_auth_signing_alg_values_supported": func() {
+			k.walkAlgorithms(t, k.post, list("token_endpoint_auth_signing_alg_values_supported"))
+		},
+		"revocation_endpoint_auth_signing_alg_values_supported": func() {
+			k.walkAlgorithms(t, k.postRevoke, list("revocation_endpoint_auth_signing_alg_values_supported"))
+		},
 		"revocation_endpoint_auth_methods_supported": func() {
 			k.walkMethods(t, k.postRevoke, list("revocation_endpoint_auth_methods_supported"))
 		},
@@ -193,8 +204,8 @@ func (k *kit) walkMethods(t *testing.T, post func(testing.TB, url.Values, http.H
 		return f
 	}
 	assertion := grantOnly()
-	assertion.Set("client_assertion", "a.b.c")
-	assertion.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+	assertion.Set("client_assertion", assert())
+	assertion.Set("client_assertion_type", assertionType)
 	none := grantOnly()
 	none.Set("client_id", "shop")
 	for method, answer := range map[string]*httptest.ResponseRecorder{
@@ -205,6 +216,37 @@ func (k *kit) walkMethods(t *testing.T, post func(testing.TB, url.Values, http.H
 	} {
 		if works := answer.Code == http.StatusOK; works != slices.Contains(advertised, method) {
 			t.Errorf("method %s: works %v, advertised %v", method, works, !works)
+		}
+	}
+}
+
+// walkAlgorithms: what is advertised can be signed with, `none` and secrets shared with the issuer cannot.
+func (k *kit) walkAlgorithms(t *testing.T, post func(testing.TB, url.Values, http.Header) *httptest.ResponseRecorder, advertised []string) {
+	t.Helper()
+	for _, alg := range []string{"ES256", "EdDSA", "RS256", "PS256", "none", "HS256"} {
+		w := post(t, asserting(assert("alg", alg), "token", "x"), nil)
+		if works := w.Code == http.StatusOK; works != slices.Contains(advertised, alg) {
+			t.Errorf("algorithm %s: works %v, advertised %v: %s", alg, works, !works, w.Body)
+		}
+	}
+}
+
+func TestM3_SigningAlgorithmsOfClientsAreNamed(t *testing.T) {
+	t.Parallel()
+	for _, offered := range []bool{true, false} {
+		k := newKit(t, func(c *Config) {
+			if !offered {
+				c.Names = nil
+				delete(c.Clients, "signing")
+			}
+		})
+		var m map[string][]string
+		_ = json.Unmarshal(k.get(t, k.place.metadataPath(), nil).Body.Bytes(), &m) // other members are no lists
+		for _, endpoint := range []string{"token", "revocation"} {
+			methods, algorithms := m[endpoint+"_endpoint_auth_methods_supported"], m[endpoint+"_endpoint_auth_signing_alg_values_supported"]
+			if slices.Contains(methods, "private_key_jwt") != offered || (len(algorithms) > 0) != offered || slices.Contains(algorithms, "none") {
+				t.Errorf("private_key_jwt offered: %v; metadata of the %s endpoint: methods %v, algorithms %v", offered, endpoint, methods, algorithms)
+			}
 		}
 	}
 }

@@ -57,7 +57,7 @@ func (c Config) rules(grantTypes []string) clients.Rules {
 			audiences[name][scope] = true
 		}
 	}
-	return clients.Rules{GrantTypes: grantTypes, WithSecret: []string{clientCredentials, tokenExchange, jwtBearer}, Audiences: audiences, TTL: c.TTL, MaxRefresh: exchange.MaxRefresh}
+	return clients.Rules{GrantTypes: grantTypes, WithSecret: []string{clientCredentials, tokenExchange, jwtBearer}, Keys: c.Names != nil, Audiences: audiences, TTL: c.TTL, MaxRefresh: exchange.MaxRefresh}
 }
 
 func (r *register) addAudience(name string, a Audience) (faults []error) {

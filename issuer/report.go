@@ -16,7 +16,7 @@ import (
 // who has not authenticated, but for the name of a configured client.
 type event struct {
 	started   time.Time
-	address   netip.Addr // of the connection's other end: a proxy's, if there is one; no header is believed
+	address   netip.Addr // where it comes from; not valid: nobody knows
 	traceID   string     // empty: not sampled
 	client    string     // configured name; empty: unknown
 	added     bool       // that client was added at run time
@@ -31,8 +31,7 @@ type event struct {
 }
 
 func newEvent(r *http.Request) event {
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // not valid: the listener has no addresses
-	return event{started: time.Now(), address: peer.Addr().Unmap()}
+	return event{started: time.Now(), address: peerOf(r)}
 }
 
 func (e event) outcome() outcome {

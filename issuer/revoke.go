@@ -91,7 +91,7 @@ func (i *Issuer) revoke(ctx context.Context, req revokeRequest, e *event) *refus
 	if no != nil {
 		return no
 	}
-	if c.Secret.IsZero() {
+	if c.Public {
 		// It holds no token that it could give back, and anybody can say that he is it.
 		return stranger("the client is public")
 	}

@@ -137,13 +137,19 @@ func newTokenAnswer(r exchange.Reference, g grant) tokenAnswer {
 // secondsUntil is rounded down.
 func secondsUntil(t time.Time) int64 { return int64(max(0, time.Until(t)) / time.Second) }
 
-// authenticate finds who asks, and lets the event say so when it is a client of ours that somebody claims to be.
+// authenticate finds who asks, and lets the event say so when it is a client of ours that somebody claims to be. A client
+// that has reached its measure is told so before anything is compared or looked up for it.
 func (i *Issuer) authenticate(ctx context.Context, c credentials, e *event) (*clients.Known, *refusal) {
 	if known := i.register.clients.Lookup(c.id); known != nil {
 		e.client, e.added = known.ID, known.Added
 	}
-	known, no := i.clients.authenticate(ctx, c)
-	e.proved = no == nil
+	if no := i.limits.ask(i.register.clients.Lookup(c.id), e.address, time.Now()); no != nil {
+		return nil, no
+	}
+	known, no := i.clients.authenticate(ctx, c, e.address)
+	if e.proved = no == nil; no == nil {
+		no = i.limits.enter(known, e.address, time.Now())
+	}
 	return known, no
 }
 

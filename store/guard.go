@@ -41,7 +41,7 @@ type Backend interface {
 	List(ctx context.Context, shard int, cursor uint64, limit int) (found []Listed, next uint64, err error)
 	Inspect(ctx context.Context, jti string) (Listed, error)
 	Seen(ctx context.Context) ([]Seen, error)
-	Once(ctx context.Context, name string, from, until time.Time) error
+	Once(ctx context.Context, name string, from, until time.Time) (free bool, err error)
 
 	// Check asks whether the store can be trusted with grants. It may block until ctx ends.
 	Check(ctx context.Context) error
@@ -118,9 +118,9 @@ func (g *Guard) Put(ctx context.Context, r Record, q Quota) error {
 }
 
 // Once takes a name through the guard, also when there is little memory left: who is let in by it may want to revoke.
-func (g *Guard) Once(ctx context.Context, name string, from, until time.Time) error {
+func (g *Guard) Once(ctx context.Context, name string, from, until time.Time) (free bool, err error) {
 	if err := reason(&g.bar); err != nil {
-		return err
+		return false, err
 	}
 	return g.Backend.Once(ctx, name, from, until)
 }

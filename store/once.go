@@ -25,27 +25,35 @@ func checkOnce(name string, from, until time.Time) error {
 }
 
 // Once takes a name that nobody has taken, until a moment, for one caller of all; it is kept a little longer, for clocks that
-// differ. from is the first moment at which anybody can have taken it. If the shard was opened after that, ErrUnavailable:
-// a store that has lost what it knew must not give a name twice. Else ErrExists, or ErrUnavailable (with ErrClosed); it is
-// never retried inside, and after ErrUnavailable the name may be taken.
-func (r *Redis) Once(ctx context.Context, name string, from, until time.Time) error {
+// differ. It reports whether the name was free; ErrUnavailable (with ErrClosed), after which the name may be taken: it is never
+// retried inside. from is the first moment at which anybody can have taken it; if the shard was opened after that, the answer
+// is ErrUnavailable: a store that has lost what it knew must not give a name twice.
+func (r *Redis) Once(ctx context.Context, name string, from, until time.Time) (free bool, err error) {
 	if err := ready(ctx, checkOnce(name, from, until)); err != nil {
-		return fmt.Errorf("once: %w", err)
+		return false, fmt.Errorf("once: %w", err)
 	}
 	k := r.home(name)
-	_, err := r.ask(ctx, onceScript, []string{k.once(name), k.head(), k.dummy()}, name, from.Unix(), upUnix(until), clockSlack)
-	return err
+	_, err = r.ask(ctx, onceScript, []string{k.once(name), k.head(), k.dummy()}, name, from.Unix(), upUnix(until), clockSlack)
+	return freed(err)
 }
 
 // Once is Redis' Once.
-func (m *Memory) Once(ctx context.Context, name string, from, until time.Time) error {
-	err := m.inOpen(ctx, m.ShardOf(name), checkOnce(name, from, until), func(s *memoryShard) error {
+func (m *Memory) Once(ctx context.Context, name string, from, until time.Time) (free bool, err error) {
+	err = m.inOpen(ctx, m.ShardOf(name), checkOnce(name, from, until), func(s *memoryShard) error {
 		return s.once(name, from.Unix(), upUnix(until)+clockSlack, time.Now().Unix())
 	})
 	if err != nil {
-		return fmt.Errorf("once: %w", err)
+		err = fmt.Errorf("once: %w", err)
 	}
-	return nil
+	return freed(err)
+}
+
+// freed: that a name is taken is an answer, not an error.
+func freed(err error) (free bool, _ error) {
+	if errors.Is(err, ErrExists) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (s *memoryShard) once(name string, from, ends, now int64) error {

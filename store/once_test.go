@@ -16,7 +16,7 @@ func TestRedisNamesExpire(t *testing.T) {
 	server := storetest.StartRedis(t)
 	s := opened(t, server)
 	from := time.Now().Add(time.Minute).Truncate(time.Second)
-	if err := s.Once(t.Context(), "x", from, from.Add(time.Minute)); err != nil {
+	if err := storetest.Taken(s.Once(t.Context(), "x", from, from.Add(time.Minute))); err != nil {
 		t.Fatal(err)
 	}
 	const key = "coatcheck:{0}:once:x"
@@ -28,7 +28,7 @@ func TestRedisNamesExpire(t *testing.T) {
 		t.Errorf("a name uses %d bytes of Redis, want at most 200", used)
 	}
 	server.ResetCommands()
-	_ = s.Once(t.Context(), "x", from, from.Add(time.Minute))
+	_, _ = s.Once(t.Context(), "x", from, from.Add(time.Minute))
 	if got := server.Commands(); got["evalsha"] != 1 {
 		t.Errorf("one name: Redis ran %v, want one script", got)
 	}
@@ -44,10 +44,10 @@ func TestRedisNamesOfAHeadWithoutItsBeginning(t *testing.T) {
 			server.Do("HSET", "coatcheck:{0}:head", "since", since)
 		}
 		now := time.Now()
-		if err := s.Once(t.Context(), "x"+since, now, now.Add(time.Minute)); !errors.Is(err, store.ErrUnavailable) {
+		if err := storetest.Taken(s.Once(t.Context(), "x"+since, now, now.Add(time.Minute))); !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("since %q: once: %v, want ErrUnavailable", since, err)
 		}
-		if later := now.Add(time.Minute); s.Once(t.Context(), "y"+since, later, later) != nil {
+		if later := now.Add(time.Minute); storetest.Taken(s.Once(t.Context(), "y"+since, later, later)) != nil {
 			t.Errorf("since %q: a name of later was not taken", since)
 		}
 	}
@@ -59,7 +59,9 @@ func TestMemoryNamesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := openMemory(t)
 		time.Sleep(time.Minute)
-		take := func() error { return m.Once(t.Context(), "x", time.Now(), time.Now().Add(time.Minute)) }
+		take := func() error {
+			return storetest.Taken(m.Once(t.Context(), "x", time.Now(), time.Now().Add(time.Minute)))
+		}
 		if err := take(); err != nil {
 			t.Fatal(err)
 		}

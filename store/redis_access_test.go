@@ -95,7 +95,7 @@ func issuerDoes(t *testing.T, s *store.Redis) {
 	r := put(t, s)
 	errs := map[string]error{"set lease": s.SetLease(t.Context(), 0, leaseID(t, s), storetest.Lease, storetest.Lease)}
 	later := time.Now().Add(time.Minute)
-	errs["once"] = s.Once(t.Context(), "x", later, later)
+	errs["once"] = storetest.Taken(s.Once(t.Context(), "x", later, later))
 	errs["swap register"] = s.SwapRegister(t.Context(), "clients", 0,
 		store.RegisterWrite{Version: 1, Blob: []byte("x"), Entries: []store.Sealed{{Key: "k", Version: 1, Blob: []byte("x")}}, Whole: true})
 	_, errs["register"] = s.Register(t.Context(), "clients", 0)

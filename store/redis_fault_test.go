@@ -217,7 +217,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 		t.Errorf("take: %v", err)
 	}
 	later := time.Now().Add(time.Minute)
-	if err := s.Once(t.Context(), "x", later, later); err != nil {
+	if err := storetest.Taken(s.Once(t.Context(), "x", later, later)); err != nil {
 		t.Errorf("once: %v, want a client let in, which may want to revoke", err)
 	}
 	if !storetest.Revoke(t, s, revoked.JTI) {

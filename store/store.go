@@ -81,7 +81,7 @@ import (
 var (
 	// ErrNotFound: there is no record under that jti, or it has expired.
 	ErrNotFound = errors.New("store: no such record")
-	// ErrExists: a record under that jti is already there, or a name is taken; nothing was written.
+	// ErrExists: a record under that jti is already there; nothing was written.
 	ErrExists = errors.New("store: record already exists")
 	// ErrQuota: the client has reached its number of live grants or bytes; nothing was written.
 	ErrQuota = errors.New("store: client is at its quota")

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/http"
+	"net/netip"
 
 	"github.com/coatcheck/coatcheck/admin"
 	"github.com/coatcheck/coatcheck/audit"
 	"github.com/coatcheck/coatcheck/configs"
 	"github.com/coatcheck/coatcheck/exchange"
+	"github.com/coatcheck/coatcheck/gateway"
 	"github.com/coatcheck/coatcheck/issuer"
 	"github.com/coatcheck/coatcheck/revocation"
 	"github.com/coatcheck/coatcheck/verifier"
@@ -32,11 +35,12 @@ func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 		return nil, err
 	}
 	c := *l.Issuer // a copy: what was loaded stays as it was loaded
-	c.State, c.ClientStore = p.store, p.store
+	c.State, c.ClientStore, c.Names = p.store, p.store, p.store
 	c.Depositor = exchange.NewDepositor(l.Stamper, p.store, p.follower)
 	c.Families = exchange.NewFamilies(c.Depositor, p.store)
 	c.Revoker, c.Grants, c.Listing = revoker, grants, p.store
 	c.Caller = admin.Caller
+	c.Address = func(r *http.Request) netip.Addr { return gateway.AddressOf(r, l.Trusted) }
 	if err := p.openAudit(l); err != nil {
 		return nil, err
 	}

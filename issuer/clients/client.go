@@ -13,7 +13,9 @@ import (
 // Client is who may ask for tokens, as somebody has configured it: in the configuration file, or at run time in JSON.
 type Client struct {
 	ID               string              `json:"id"`                          // in a file empty: the name that it is registered under; else the same
-	Secret           SecretHash          `json:"-"`                           // zero: a public client, which cannot have client_credentials
+	Secret           SecretHash          `json:"-"`                           // zero: none; then the client has keys, or is public
+	Keys             *Keys               `json:"-"`                           // with which it signs to say who it is; nil: none
+	Public           bool                `json:"-"`                           // it cannot prove who it is: neither Secret nor Keys
 	GrantTypes       []string            `json:"grant_types,omitempty"`       // among those that the issuer offers
 	Audiences        map[string][]string `json:"audiences,omitempty"`         // audience → scopes that it may have
 	DefaultAudiences []string            `json:"default_audiences,omitempty"` // what it gets when it names neither audience nor scope
@@ -45,7 +47,8 @@ type Known struct {
 // Rules are what a client may refer to.
 type Rules struct {
 	GrantTypes []string                   // those that are offered
-	WithSecret []string                   // those of them that only a client with a secret may have
+	WithSecret []string                   // those of them that only a client may have that proves who it is
+	Keys       bool                       // a client may have keys
 	Audiences  map[string]map[string]bool // audience → its scopes
 	TTL        time.Duration              // of a client that names none
 	MaxRefresh time.Duration              // that refresh tokens may be used at most
@@ -64,12 +67,19 @@ func (r Rules) Check(id string, c Client) (*Known, error) {
 	for _, g := range c.GrantTypes {
 		if !slices.Contains(r.GrantTypes, g) {
 			fault("grant type %q is not offered: use %s", g, strings.Join(r.GrantTypes, ", "))
-		} else if c.Secret.IsZero() && slices.Contains(r.WithSecret, g) {
-			fault("%s needs a secret: set secret_file, or secret_hash", g)
+		} else if c.Public && slices.Contains(r.WithSecret, g) {
+			fault("%s is not for a public client: give it a secret or keys", g)
 		}
 	}
-	if len(c.Serves) > 0 && c.Secret.IsZero() {
-		fault("a client that serves an audience must prove who it is: set secret_file, or secret_hash")
+	switch proves := !c.Secret.IsZero() || c.Keys != nil; {
+	case proves && c.Public:
+		fault("a public client has neither secret nor keys: remove them, or public")
+	case !proves && !c.Public:
+		fault("the client cannot prove who it is: give it a secret or keys, or say that it is public")
+	case c.Keys != nil && !r.Keys:
+		fault("the client has keys, and nothing remembers which of its assertions were used")
+	case len(c.Serves) > 0 && !proves:
+		fault("a client that serves an audience must prove who it is: give it a secret or keys")
 	}
 	faults = append(faults, r.checkAudiences(c)...)
 	if c.MaxGrants < 0 || c.MaxBytes < 0 {

@@ -51,17 +51,22 @@ func TestNewRefuses(t *testing.T) {
 		change func(map[string]Client)
 		want   string
 	}{
-		"id with a space":       {func(all map[string]Client) { all["a b"] = Client{} }, "not an id"},
-		"id that is empty":      {func(all map[string]Client) { all[""] = Client{} }, "not an id"},
-		"id too long":           {func(all map[string]Client) { all[strings.Repeat("x", MaxID+1)] = Client{} }, "not an id"},
-		"two ids":               {change(func(c *Client) { c.ID = "stop" }), "not an id"},
-		"grant without secret":  {change(func(c *Client) { c.Secret = SecretHash{} }), "needs a secret"},
-		"unknown grant":         {change(func(c *Client) { c.GrantTypes = []string{"password"} }), "use client_credentials, refresh_token"},
-		"unknown audience":      {change(func(c *Client) { c.Audiences = map[string][]string{"x": nil} }), "not one of audiences"},
-		"scope of another":      {change(func(c *Client) { c.Audiences["orders-api"] = []string{"invoices:read"} }), "not one of audience"},
-		"foreign default":       {change(func(c *Client) { c.DefaultAudiences = []string{"billing-api"} }), "not among its audiences"},
-		"serves the unknown":    {change(func(c *Client) { c.Serves = []string{"x"} }), "which is not one of audiences"},
-		"serves without secret": {change(func(c *Client) { c.Secret, c.Serves, c.GrantTypes = SecretHash{}, []string{"orders-api"}, nil }), "must prove who it is"},
+		"id with a space":      {func(all map[string]Client) { all["a b"] = Client{} }, "not an id"},
+		"id that is empty":     {func(all map[string]Client) { all[""] = Client{} }, "not an id"},
+		"id too long":          {func(all map[string]Client) { all[strings.Repeat("x", MaxID+1)] = Client{} }, "not an id"},
+		"two ids":              {change(func(c *Client) { c.ID = "stop" }), "not an id"},
+		"grant without secret": {change(func(c *Client) { c.Secret = SecretHash{} }), "cannot prove who it is"},
+		"unknown grant":        {change(func(c *Client) { c.GrantTypes = []string{"password"} }), "use client_credentials, refresh_token"},
+		"unknown audience":     {change(func(c *Client) { c.Audiences = map[string][]string{"x": nil} }), "not one of audiences"},
+		"scope of another":     {change(func(c *Client) { c.Audiences["orders-api"] = []string{"invoices:read"} }), "not one of audience"},
+		"foreign default":      {change(func(c *Client) { c.DefaultAudiences = []string{"billing-api"} }), "not among its audiences"},
+		"serves the unknown":   {change(func(c *Client) { c.Serves = []string{"x"} }), "which is not one of audiences"},
+		"serves without secret": {change(func(c *Client) {
+			c.Secret, c.Public, c.Serves, c.GrantTypes = SecretHash{}, true, []string{"orders-api"}, nil
+		}), "must prove who it is"},
+		"public with a grant":   {change(func(c *Client) { c.Secret, c.Public = SecretHash{}, true }), "not for a public client"},
+		"public with a secret":  {change(func(c *Client) { c.Public = true }), "has neither secret nor keys"},
+		"keys nobody remembers": {change(func(c *Client) { c.Keys = &Keys{} }), "nothing remembers"},
 		"half seconds":          {change(func(c *Client) { c.TTL = 1500 * time.Millisecond }), "positive number of whole seconds"},
 		"negative life":         {change(func(c *Client) { c.TTL = -time.Second }), "positive number of whole seconds"},
 		"negative quota":        {change(func(c *Client) { c.MaxGrants = -1 }), "quota"},

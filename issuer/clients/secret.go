@@ -1,8 +1,10 @@
 package clients
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -163,6 +165,17 @@ func (h secretHash) text() string {
 		return h.phc
 	}
 	return "sha256:" + hex.EncodeToString(h.sum[:])
+}
+
+// MAC is of a secret beside this hash, under a key of the caller's: equal for the same secret of the same hash, and of no use
+// to whoever has not the key.
+func (h SecretHash) MAC(key []byte, secret func() string) [sha256.Size]byte {
+	mac := hmac.New(sha256.New, key)
+	hash := h.hash()
+	mac.Write(binary.BigEndian.AppendUint32(hash.sum[:], uint32(len(hash.phc))))
+	mac.Write([]byte(hash.phc))
+	mac.Write([]byte(secret()))
+	return [sha256.Size]byte(mac.Sum(nil))
 }
 
 // Format prints a placeholder for every verb.

@@ -31,12 +31,20 @@ func coming() (from, until time.Time) {
 	return from, from.Add(time.Minute)
 }
 
+// Taken is the answer of Once as one error: store.ErrExists when the name was taken.
+func Taken(free bool, err error) error {
+	if err == nil && !free {
+		return store.ErrExists
+	}
+	return err
+}
+
 func onceIsOnce(t *testing.T, s Store) {
 	from, until := coming()
 	for _, name := range []string{"a", "b", "A"} {
-		must(t, s.Once(t.Context(), name, from, until))
-		wantErr(t, "again "+name, s.Once(t.Context(), name, from, until), store.ErrExists)
-		wantErr(t, "longer "+name, s.Once(t.Context(), name, from, until.Add(time.Minute)), store.ErrExists)
+		must(t, Taken(s.Once(t.Context(), name, from, until)))
+		wantErr(t, "again "+name, Taken(s.Once(t.Context(), name, from, until)), store.ErrExists)
+		wantErr(t, "longer "+name, Taken(s.Once(t.Context(), name, from, until.Add(time.Minute))), store.ErrExists)
 	}
 }
 
@@ -47,7 +55,7 @@ func oneTakerWins(t *testing.T, s Store) {
 		var all sync.WaitGroup
 		for range 10 {
 			all.Go(func() {
-				if err := s.Once(t.Context(), fmt.Sprint("name-", n), from, until); err == nil {
+				if err := Taken(s.Once(t.Context(), fmt.Sprint("name-", n), from, until)); err == nil {
 					won.Add(1)
 				} else {
 					wantErr(t, "a loser", err, store.ErrExists)
@@ -63,43 +71,43 @@ func oneTakerWins(t *testing.T, s Store) {
 
 func onceEnds(t *testing.T, s Store) {
 	past := time.Now().Add(-time.Hour)
-	if err := s.Once(t.Context(), "x", past, past.Add(time.Minute)); err == nil {
+	if err := Taken(s.Once(t.Context(), "x", past, past.Add(time.Minute))); err == nil {
 		t.Error("a name that ended an hour ago is taken")
 	}
 }
 
 func onceAfterOpening(t *testing.T, s Store) {
 	now := time.Now()
-	wantErr(t, "from now", s.Once(t.Context(), "x", now, now.Add(time.Minute)), store.ErrUnavailable)
-	wantErr(t, "from a minute ago", s.Once(t.Context(), "x", now.Add(-time.Minute), now.Add(time.Minute)), store.ErrUnavailable)
+	wantErr(t, "from now", Taken(s.Once(t.Context(), "x", now, now.Add(time.Minute))), store.ErrUnavailable)
+	wantErr(t, "from a minute ago", Taken(s.Once(t.Context(), "x", now.Add(-time.Minute), now.Add(time.Minute))), store.ErrUnavailable)
 	from, until := coming()
-	must(t, s.Once(t.Context(), "x", from, until))
+	must(t, Taken(s.Once(t.Context(), "x", from, until)))
 }
 
 func onceRefused(t *testing.T, s Store) {
 	from, until := coming()
-	wantRefused(t, "the wrong way round", s.Once(t.Context(), "x", until, from))
-	wantRefused(t, "for an hour", s.Once(t.Context(), "x", from, from.Add(time.Hour)))
+	wantRefused(t, "the wrong way round", Taken(s.Once(t.Context(), "x", until, from)))
+	wantRefused(t, "for an hour", Taken(s.Once(t.Context(), "x", from, from.Add(time.Hour))))
 	for _, name := range hostile() {
-		wantRefused(t, "name "+name[:min(len(name), 20)], s.Once(t.Context(), name, from, until))
+		wantRefused(t, "name "+name[:min(len(name), 20)], Taken(s.Once(t.Context(), name, from, until)))
 	}
-	must(t, s.Once(t.Context(), "x", from, until))
+	must(t, Taken(s.Once(t.Context(), "x", from, until)))
 }
 
 func onceIsNoRecord(t *testing.T, s Store) {
 	r := NewRecord()
 	from, until := coming()
-	must(t, s.Once(t.Context(), r.JTI, from, until))
+	must(t, Taken(s.Once(t.Context(), r.JTI, from, until)))
 	_, err := s.Take(t.Context(), r.JTI)
 	wantErr(t, "take of a name", err, store.ErrNotFound)
 	must(t, s.Put(t.Context(), r, store.Quota{}))
-	wantErr(t, "the name again", s.Once(t.Context(), r.JTI, from, until), store.ErrExists)
+	wantErr(t, "the name again", Taken(s.Once(t.Context(), r.JTI, from, until)), store.ErrExists)
 }
 
 func onceIsNoQuota(t *testing.T, s Store) {
 	from, until := coming()
 	r := NewRecord()
-	must(t, s.Once(t.Context(), r.Client, from, until))
+	must(t, Taken(s.Once(t.Context(), r.Client, from, until)))
 	must(t, s.Put(t.Context(), r, store.Quota{Grants: 1}))
 }
 
@@ -107,6 +115,6 @@ func onceCancelled(t *testing.T, s Store) {
 	from, until := coming()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	wantErr(t, "once", s.Once(ctx, "x", from, until), store.ErrUnavailable)
-	must(t, s.Once(t.Context(), "x", from, until))
+	wantErr(t, "once", Taken(s.Once(ctx, "x", from, until)), store.ErrUnavailable)
+	must(t, Taken(s.Once(t.Context(), "x", from, until)))
 }

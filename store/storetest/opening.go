@@ -93,7 +93,7 @@ func (h *hand) wantClosed(r store.Record) {
 		for what, err := range map[string]error{
 			"take": takeErr, "inspect": inspectErr, "list": listErr, "revoke": revokeErr, "pull": pulled.Err,
 			"put": h.Put(ctx, mine, store.Quota{}), "enrol": h.Enrol(ctx, i, h.by, ""), "set lease": h.SetLease(ctx, i, "lid", Lease, Lease),
-			"once": h.Once(ctx, mine.JTI, from, until),
+			"once": Taken(h.Once(ctx, mine.JTI, from, until)),
 		} {
 			wantErr(h.t, what, err, store.ErrClosed)
 		}
@@ -157,7 +157,7 @@ func openedWhole(t *testing.T, h *hand, s Fragile) {
 	if got := h.pull(0, before.At); got.Flush || len(got.Entries) != 1 || got.Incarnation != now.Incarnation {
 		t.Errorf("pull from before the restart: got %+v, want one entry", got)
 	}
-	wantErr(t, "a name that could be taken before the restart", h.Once(t.Context(), r.JTI, time.Now(), time.Now().Add(time.Minute)), store.ErrUnavailable)
+	wantErr(t, "a name that could be taken before the restart", Taken(h.Once(t.Context(), r.JTI, time.Now(), time.Now().Add(time.Minute))), store.ErrUnavailable)
 	inFlight := recordIn(h, 0)
 	inFlight.Since = store.Since{Seq: at.Seq, Incarnation: before.Incarnation}
 	h.wantRevoked("known in the incarnation before", inFlight)
