@@ -67,7 +67,7 @@ func newRedisKits(t testing.TB, server *storetest.Redis, idp *trusttest.Issuer, 
 			t.Fatal(err)
 		}
 		c := testConfig(t)
-		c.State, c.Depositor, c.Revoker, c.Grants, c.Listing = s, exchange.NewDepositor(stamper, s, readLog(t, s)), ended, edge, s
+		c.Names, c.State, c.Depositor, c.Revoker, c.Grants, c.Listing = s, s, exchange.NewDepositor(stamper, s, readLog(t, s)), ended, edge, s
 		c.Families, c.Logger = exchange.NewFamilies(c.Depositor, s), slog.New(slog.DiscardHandler)
 		withRefresh(t, idp)(&c)
 		i, err := New(c)

@@ -203,13 +203,26 @@ func TestRightSecretsAreRemembered(t *testing.T) {
 	if !compare("old", oldSecret, h, true) {
 		t.Error("the right secret has to wait")
 	}
+	both, err := hashed(t, shopSecret).Beside(h, time.Now().Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended, err := hashed(t, shopSecret).Beside(h, time.Now().Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, ask := range map[string]func() (bool, *refusal){
-		"another secret": func() (bool, *refusal) { return g.compare(ctx, netip.Addr{}, "old", h, true, hide(oldSecret+"x")) },
-		"another client": func() (bool, *refusal) { return g.compare(ctx, netip.Addr{}, "new", h, true, hide(oldSecret)) },
-		"another hash":   func() (bool, *refusal) { return g.compare(ctx, netip.Addr{}, "old", other, true, hide(oldSecret)) },
+		"another secret":         func() (bool, *refusal) { return g.compare(ctx, netip.Addr{}, "old", h, true, hide(oldSecret+"x")) },
+		"another client":         func() (bool, *refusal) { return g.compare(ctx, netip.Addr{}, "new", h, true, hide(oldSecret)) },
+		"another hash":           func() (bool, *refusal) { return g.compare(ctx, netip.Addr{}, "old", other, true, hide(oldSecret)) },
+		"a new secret beside it": func() (bool, *refusal) { return g.compare(ctx, netip.Addr{}, "old", both, true, hide(oldSecret)) },
 	} {
 		if ok, no := ask(); ok || no == nil {
 			t.Errorf("%s is taken for the one that was right: %v, %v", what, ok, no)
 		}
+	}
+	// The old secret of two is remembered while it is good, and not longer.
+	if key := g.key(); both.MAC(key[:], hide(oldSecret)) == ended.MAC(key[:], hide(oldSecret)) {
+		t.Error("an old secret is remembered beyond its end")
 	}
 }

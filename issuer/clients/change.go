@@ -300,7 +300,7 @@ func (e *entry) details() Details {
 }
 
 func fixedDetails(known *Known) Details {
-	d := Details{Client: known.Client, Source: "file", State: Enabled, TTL: known.TTL.String(), Public: known.Secret.IsZero()}
+	d := Details{Client: known.Client, Source: "file", State: Enabled, TTL: known.TTL.String(), Public: known.Public}
 	d.Claims = make(map[string]any, len(known.Extra))
 	for name, value := range known.Extra {
 		d.Claims[name] = value

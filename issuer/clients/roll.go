@@ -206,6 +206,7 @@ func (a *added) newEntry(version uint64, d document) *entry {
 func (a *added) check(d document) (*Known, error) {
 	c := d.Client
 	c.TTL, c.RefreshTTL = time.Duration(d.TTL)*time.Second, time.Duration(d.Refresh)*time.Second
+	c.Public = d.Hash == "" // it was added as one; all others were given a secret
 	var err error
 	if c.Secret, err = d.secret(); err != nil {
 		return nil, err

@@ -167,14 +167,20 @@ func (h secretHash) text() string {
 	return "sha256:" + hex.EncodeToString(h.sum[:])
 }
 
-// MAC is of a secret beside this hash, under a key of the caller's: equal for the same secret of the same hash, and of no use
-// to whoever has not the key.
+// MAC is of a secret beside this hash, under a key of the caller's: equal for the same secret of the same hash, while the same
+// ones of its secrets are good; and of no use to whoever has not the key.
 func (h SecretHash) MAC(key []byte, secret func() string) [sha256.Size]byte {
 	mac := hmac.New(sha256.New, key)
-	hash := h.hash()
-	mac.Write(binary.BigEndian.AppendUint32(hash.sum[:], uint32(len(hash.phc))))
-	mac.Write([]byte(hash.phc))
-	mac.Write([]byte(secret()))
+	hashes := []secretHash{h.hash()}
+	if _, lives := h.Second(); lives {
+		hashes = append(hashes, *hashes[0].beside)
+	}
+	for _, hash := range hashes {
+		mac.Write(binary.BigEndian.AppendUint32(hash.sum[:], uint32(len(hash.phc))))
+		mac.Write([]byte(hash.phc))
+	}
+	sum := sha256.Sum256([]byte(secret())) // of a length that runs into nothing
+	mac.Write(sum[:])
 	return [sha256.Size]byte(mac.Sum(nil))
 }
 
