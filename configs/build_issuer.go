@@ -62,6 +62,7 @@ func (b *builder) issuer() *issuer.Config {
 			Exchange:         clients.Exchange(c.Exchange),
 			Claims:           c.Claims,
 			TTL:              time.Duration(c.TTL),
+			RefreshTTL:       time.Duration(c.RefreshTTL),
 			MaxGrants:        c.MaxGrants,
 			MaxBytes:         int64(c.MaxBytes),
 		}

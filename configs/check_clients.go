@@ -33,6 +33,7 @@ func (b *builder) checkClients() {
 		b.checkProof(id, c)
 		b.checkGrantTypes(id, c)
 		b.checkClientAudiences(id, c)
+		b.checkRefresh(id, c)
 		b.checkServes(id, c)
 		b.checkExchange(id, c)
 		b.checkClaims(id, c)

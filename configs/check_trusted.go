@@ -15,6 +15,7 @@ var grantTypes = map[string]string{
 	"client_credentials": "client_credentials",
 	"token-exchange":     "urn:ietf:params:oauth:grant-type:token-exchange",
 	"jwt-bearer":         "urn:ietf:params:oauth:grant-type:jwt-bearer",
+	"refresh_token":      "refresh_token",
 }
 
 func wireNames(grants []string) []string {

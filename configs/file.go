@@ -297,7 +297,7 @@ type ClientSection struct {
 	Algorithms []string `yaml:"algorithms"`
 	// It cannot prove who it is, so anybody can say that he is it: for grant types that rest on something else. Default false.
 	Public bool `yaml:"public"`
-	// How it may ask: client_credentials, token-exchange (RFC 8693), jwt-bearer (RFC 7523). Required, unless it only serves.
+	// How it may ask: client_credentials, token-exchange (RFC 8693), jwt-bearer (RFC 7523), refresh_token beside one of these two. Required, unless it only serves.
 	GrantTypes []string `yaml:"grant_types"`
 	// Audience → the scopes of it that the client may have. Required, unless it only serves.
 	Audiences map[string][]string `yaml:"audiences"`
@@ -311,6 +311,9 @@ type ClientSection struct {
 	Claims map[string]any `yaml:"claims"`
 	// How long its references live. Default tokens.ttl; at most tokens.max_ttl.
 	TTL Duration `yaml:"ttl"`
+	// How long its refresh tokens can be used, from the first one on; longer than ttl, at most 90d. Required with the grant
+	// type refresh_token, and of no use without. A shorter one holds at once, also for those that are out.
+	RefreshTTL Duration `yaml:"refresh_ttl"`
 	// Live grants at a time. Default 10000; reaching it is this client's 429.
 	MaxGrants int64 `yaml:"max_grants"`
 	// Bytes of live grants at a time. Default 40MiB; reaching it is this client's 429.
