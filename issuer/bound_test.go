@@ -22,7 +22,7 @@ type system struct {
 const testLease = 500 * time.Millisecond
 
 // newSystem is for synctest.
-func newSystem(t *testing.T) *system {
+func newSystem(t *testing.T, changes ...func(*Config)) *system {
 	t.Helper()
 	memory := store.NewShardedMemory(2)
 	background := func(run func(context.Context) error) {
@@ -45,7 +45,7 @@ func newSystem(t *testing.T) *system {
 	}
 	background(revoker.Run)
 	time.Sleep(time.Second)
-	s := &system{kit: buildKit(t, memory, func(c *Config) { c.Revoker = revoker })}
+	s := &system{kit: buildKit(t, memory, append(changes, func(c *Config) { c.Revoker = revoker })...)}
 	s.start(t)
 	s.follow(t)
 	for n := range 3 {

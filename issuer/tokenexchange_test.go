@@ -43,7 +43,7 @@ func TestX2_TypesAreLookedAtAndNotBelieved(t *testing.T) {
 	t.Parallel()
 	idp := trusttest.New(t)
 	k := newKit(t, withExchange(t, idp))
-	reference := k.token(t, shop()).AccessToken
+	reference, another := k.token(t, shop()).AccessToken, k.token(t, shop()).AccessToken
 	jwt := k.jwt(t, reference, "orders-api")
 	ours := func(typ string, pairs ...any) string {
 		return k.signed(t, typ, claimsOf("shop", append([]any{"jti", k.jti(t, reference)}, pairs...)...))
@@ -56,7 +56,7 @@ func TestX2_TypesAreLookedAtAndNotBelieved(t *testing.T) {
 		"an introspection answer of ours":        exchangeOf("orders", ours("token-introspection+jwt"), jwtType),
 		"a manifest of ours":                     exchangeOf("orders", ours(exchange.ManifestType), jwtType),
 		"a JWT of ours without origin":           exchangeOf("orders", ours(tokenType), jwtType),
-		"a JWT of ours with an origin moved in":  exchangeOf("orders", ours(tokenType, "jti", "00112233445566778899aabbccddeeff", "origin", k.decoded(t, reference, "orders-api")["origin"]), jwtType),
+		"a JWT of ours with an origin moved in":  exchangeOf("orders", ours(tokenType, "jti", k.jti(t, another), "origin", k.decoded(t, reference, "orders-api")["origin"]), jwtType),
 		"a refresh token called an access token": exchangeOf("broker", strings.Replace(reference, "_", "r_", 1), accessTokenType),
 		"a reference with its end cut off":       exchangeOf("broker", reference[:len(reference)-1], accessTokenType),
 		"a JWT that another key signed":          exchangeOf("orders", jwt[:len(jwt)-20]+strings.Repeat("A", 20), jwtType),
@@ -254,6 +254,16 @@ func TestX8_AServiceCannotMakeCredentialsForTheEdge(t *testing.T) {
 	if strings.Contains(jsonOf(t, k.decoded(t, reference, "billing-api")), `"origin"`) {
 		t.Error("a JWT for a service that may not exchange carries an origin")
 	}
+
+	// Nor with that of a neighbour which may exchange its own.
+	k = newKit(t, withExchange(t, nil), func(c *Config) {
+		neighbour := c.Clients["orders"]
+		neighbour.Serves = []string{"billing-api"}
+		c.Clients["billing"] = neighbour
+	})
+	billing = k.jwt(t, k.token(t, shop("scope", bothAudiences)).AccessToken, "billing-api")
+	k.refusedExchange(t, "a service with what its neighbour may exchange", exchangeOf("orders", billing, jwtType, "scope", "invoices:read"), "invalid_request")
+	k.token(t, exchangeOf("billing", billing, jwtType, "scope", "invoices:read"))
 }
 
 // X9: resource names audiences by URI.
@@ -305,6 +315,9 @@ func TestX10_TheListHoldsOnEveryWay(t *testing.T) {
 	idp := trusttest.New(t)
 	k := newKit(t, withExchange(t, idp), func(c *Config) {
 		c.Clients["stranger"] = c.Clients["portal"]
+		other := c.Clients["broker"]
+		other.Exchange.References = []string{"single"}
+		c.Clients["other"] = other
 	})
 	reference, of2 := k.token(t, shop("scope", "orders:read")).AccessToken, k.token(t, of("single")).AccessToken
 	foreign := idp.Token(t, trusttest.Claims())

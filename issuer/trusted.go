@@ -88,8 +88,10 @@ func (r *register) addExchange(known *clients.Known) (faults []error) {
 	if x.JWTs && len(known.Serves) == 0 {
 		faults = append(faults, errors.New("it may exchange the JWTs made for what it serves, and serves nothing"))
 	}
-	for _, audience := range known.Serves {
-		r.derived.audiences[audience] = r.derived.audiences[audience] || x.JWTs
+	if x.JWTs {
+		for _, audience := range known.Serves {
+			r.derived.audiences[audience] = true
+		}
 	}
 	return faults
 }
