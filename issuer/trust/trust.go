@@ -77,7 +77,7 @@ type Issuer struct {
 
 var aliasForm = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 
-// ValidAlias: up to 32 of a-z, 0-9 and -, and not "client", whose subjects are ours.
+// ValidAlias reports whether an alias can be one: up to 32 of a-z, 0-9 and -, and not "client", whose subjects are ours.
 func ValidAlias(alias string) bool { return aliasForm.MatchString(alias) && alias != "client" }
 
 // New checks everything that can be checked without a network, and says all that is wrong. Nothing is mapped to a name in
