@@ -126,7 +126,7 @@ func (v *verification) file(path string, last bool) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // it was only read
+	defer func() { _ = f.Close() }() // it was only read
 	r := bufio.NewReaderSize(f, 64<<10)
 	v.torn = nil
 	fresh := true

@@ -264,11 +264,15 @@ func clientFault(err error) *fault {
 	case errors.Is(err, clients.ErrFull):
 		return &fault{code: "conflict", detail: "There are " + strconv.Itoa(clients.MaxAdded) + " clients already, as many as there may be. Delete one first."}
 	case errors.Is(err, clients.ErrQuiet):
-		return &fault{code: "temporarily_unavailable", cause: err, retry: retryUnavailable,
-			detail: "The store lost the clients, and they were written back a moment ago. Ask again in five seconds."}
+		return &fault{
+			code: "temporarily_unavailable", cause: err, retry: retryUnavailable,
+			detail: "The store lost the clients, and they were written back a moment ago. Ask again in five seconds.",
+		}
 	}
-	return &fault{code: "temporarily_unavailable", cause: err, retry: retryUnavailable,
-		detail: "It cannot be told whether the change was made; /readyz of this issuer says what is wrong. Look with GET, and ask again."}
+	return &fault{
+		code: "temporarily_unavailable", cause: err, retry: retryUnavailable,
+		detail: "It cannot be told whether the change was made; /readyz of this issuer says what is wrong. Look with GET, and ask again.",
+	}
 }
 
 // clientMend are the words of an error without the prefixes of the code.

@@ -129,9 +129,9 @@ func listClients(ctx context.Context, api adminFlags, stdout io.Writer) error {
 	}
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "CLIENT\tSTATE\tSOURCE\tAUDIENCES")
+	_, _ = fmt.Fprintln(t, "CLIENT\tSTATE\tSOURCE\tAUDIENCES")
 	for _, c := range all.Clients {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", c.ID, cmp.Or(c.State, "?"), c.Source, strings.Join(slices.Sorted(maps.Keys(c.Audiences)), " "))
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", c.ID, cmp.Or(c.State, "?"), c.Source, strings.Join(slices.Sorted(maps.Keys(c.Audiences)), " "))
 	}
 	if err := t.Flush(); err != nil {
 		return err

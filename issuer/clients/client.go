@@ -157,7 +157,7 @@ func (c Client) frozen(id string) Client {
 	return c
 }
 
-// ValidID: what an id of a client may look like.
+// ValidID reports whether an id of a client looks as it may.
 func ValidID(id string) bool {
 	return id != "" && len(id) <= MaxID && !strings.ContainsFunc(id, func(c rune) bool { return c < 0x21 || c > 0x7e })
 }

@@ -125,10 +125,10 @@ func (h SecretHash) Second() (until time.Time, lives bool) {
 	return hash.until, hash.beside != nil && (hash.until.IsZero() || time.Now().Before(hash.until))
 }
 
-// IsZero: there is no secret, so nothing matches.
+// IsZero says that there is no secret, so nothing matches.
 func (h SecretHash) IsZero() bool { return h.hash == nil }
 
-// Slow: comparing takes tens of milliseconds and tens of mebibytes.
+// Slow says that comparing takes tens of milliseconds and tens of mebibytes.
 func (h SecretHash) Slow() bool {
 	if h.IsZero() {
 		return false

@@ -35,7 +35,7 @@ func (k *Keeper) Withdraw(ctx context.Context, id string) error {
 	return fmt.Errorf("keyring: withdraw signing key %s: %w", id, err)
 }
 
-// QuietError: the ring was written back after the store had lost it, and must not change before others had the time to
+// QuietError says that the ring was written back after the store had lost it, and must not change before others had the time to
 // write a later one over it (agreement.go).
 type QuietError struct{ Wait time.Duration }
 
