@@ -29,7 +29,7 @@ func (b *builder) build() *Loaded {
 		l.Keys, l.JWKS = b.keys(), b.jwks()
 	}
 	if b.role.issuer() {
-		l.Listen.Issuer = b.file.Listen.Issuer
+		l.Listen.Issuer, l.Listen.Internal = b.file.Listen.Issuer, b.file.Listen.Internal
 		l.Issuer = b.issuer()
 		l.Listen.Admin, l.AdminTokens = b.admin(), b.adminTokens()
 		l.Revoker, l.Journal = b.revoker(), b.journal()

@@ -39,6 +39,7 @@ func (b *builder) issuer() *issuer.Config {
 	if rate := float64(b.file.Limits.Revocations); rate > 0 {
 		config.RevokeRate, config.RevokeBurst = rate, max(1, int(burstOf*rate))
 	}
+	config.Internal = b.file.Listen.Internal != ""
 	if file := b.file.Keys.RingFile; file != "" {
 		config.RingFile = b.doc.beside(file)
 		config.ClientsFile = config.RingFile + ".clients"

@@ -17,6 +17,7 @@ var reservedClaims = []string{
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "cnf", "act", "may_act",
 	"auth_time", "acr", "amr", "azp", "nonce", "sid", "at_hash", "c_hash", "s_hash", "events",
 	"authorization_details", "token_introspection", "handles", "origin", "version", "shares",
+	"active", "token_type",
 }
 
 const maxClaims = exchange.MaxToken / 2 // bytes of JSON; the rest of a JWT is the signature and our own claims

@@ -20,7 +20,7 @@ func (b *builder) checkListen() {
 		b.need("it is where clients fetch references, such as \":8081\"", "listen", "issuer")
 	}
 	taken := map[string]string{}
-	for _, one := range []struct{ name, address string }{{"gateway", l.Gateway}, {"issuer", l.Issuer}, {"metrics", l.Metrics}, {"admin", l.Admin}} {
+	for _, one := range []struct{ name, address string }{{"gateway", l.Gateway}, {"issuer", l.Issuer}, {"internal", l.Internal}, {"metrics", l.Metrics}, {"admin", l.Admin}} {
 		if !b.set("listen", one.name) {
 			continue
 		}
@@ -61,8 +61,11 @@ func (b *builder) checkAddress(name, address string) {
 	// No credential ever passes the metrics listener.
 	if name != "metrics" && !loopback(host) && b.doc.find("tls") == nil && !b.file.InsecurePlaintext {
 		what := "every reference"
-		if name == "admin" {
+		switch name {
+		case "admin":
 			what = "the admin token"
+		case "internal":
+			what = "references, JWTs and the secrets of services"
 		}
 		b.faultAt(path, "plain HTTP beyond loopback shows %s to the network; set tls, listen on 127.0.0.1, %s", what, plaintextMend)
 	}

@@ -62,7 +62,7 @@ func (r Role) gateway() bool { return r != RoleIssuer }
 func (r Role) issuer() bool  { return r != RoleGateway }
 
 // Listen says where each listener binds; an empty address: not opened. Admin may be the path of a unix socket.
-type Listen struct{ Gateway, Issuer, Metrics, Admin string }
+type Listen struct{ Gateway, Issuer, Internal, Metrics, Admin string }
 
 // StoreChoice is memory, or a Redis.
 type StoreChoice struct {

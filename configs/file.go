@@ -54,6 +54,9 @@ type ListenSection struct {
 	Gateway string `yaml:"gateway"`
 	// The token endpoint, the key set and the metadata. Required for the roles all and issuer.
 	Issuer string `yaml:"issuer"`
+	// Introspection, for services only: when set, listen.issuer and the metadata no longer have it. Of the issuer; with the
+	// same certificate. Absent: listen.issuer serves it.
+	Internal string `yaml:"internal"`
 	// /healthz, /readyz and /metrics, always plain HTTP: no credential passes here, and probes and scrapers expect it.
 	// Absent: not opened.
 	Metrics string `yaml:"metrics"`

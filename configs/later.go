@@ -7,7 +7,6 @@ import (
 // later lists the keys that are reserved for later versions. Ignoring one of them would leave an operator with less
 // protection than the file says, so each is refused by name unless its value asks for nothing.
 var later = map[string]string{
-	"listen.internal":      "introspection and the feed are",
 	"store.redis.sentinel": "Redis Sentinel is",
 	"store.redis.cluster":  "Redis Cluster is",
 	"limits.per_ip":        "limits per address are",

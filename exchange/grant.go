@@ -130,6 +130,9 @@ func hasWord(words, word string) bool {
 	return false
 }
 
+// Scope is the scope of the share, space separated.
+func (s *Share) Scope() string { return s.scope.Value() }
+
 // Authorization is the header value for the upstream ("Bearer <jwt>"): the one way out.
 func (s *Share) Authorization() string { return s.authorization.reveal() }
 

@@ -73,6 +73,8 @@ type Config struct {
 	// 100. Each of this process' own.
 	RevokeRate  float64
 	RevokeBurst int
+	// Internal: introspection is served by Issuer.Internal alone; Handler and the metadata know nothing of it.
+	Internal bool
 	// Caller names who sent a request to one of Operations, for the log. Nil: nobody is named.
 	Caller func(*http.Request) string
 	// Auditor is told of what was issued, refused and revoked; nil: the log alone is.

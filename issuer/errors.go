@@ -16,6 +16,8 @@ const (
 	repeated         outcome = "repeated" // a refresh token, for the same request: what was issued the first time
 	revoked          outcome = "revoked"
 	nothingToRevoke  outcome = "nothing_to_revoke"
+	tokenActive      outcome = "active"
+	tokenInactive    outcome = "inactive"
 	noSuchPath       outcome = "no_such_path"
 	methodNotAllowed outcome = "method_not_allowed"
 	mediaType        outcome = "media_type"
@@ -31,6 +33,8 @@ const (
 	invalidTarget    outcome = "invalid_target"
 	quotaReached     outcome = "quota_reached"
 	rateReached      outcome = "rate_reached"
+	notAcceptable    outcome = "not_acceptable"
+	servesNothing    outcome = "serves_nothing"
 	anotherClients   outcome = "another_clients_token"
 	unsupportedToken outcome = "unsupported_token_type"
 	notDurable       outcome = "not_durable"
@@ -48,10 +52,11 @@ const (
 // §2; temporarily_unavailable and server_error are RFC 6749 §4.1.2.1's, which §5.2 has no equal of. A quota is 429
 // with temporarily_unavailable: the same request may be sent again, later, by this client. So is a rate. A token of
 // another client is invalid_grant, the one code whose meaning says so: "or was issued to another client"; RFC 7009 §2.1
-// asks for a refusal and leaves the code to §5.2. unsupported_token_type is RFC 7009 §2.2.1's.
+// asks for a refusal and leaves the code to §5.2. unsupported_token_type is RFC 7009 §2.2.1's. A client that is no
+// service is told so with a 403, and not with the answer about a dead token, or nobody would look for the slip.
 func (o outcome) answer() (status int, code string) {
 	switch o {
-	case issued, repeated, revoked, nothingToRevoke:
+	case issued, repeated, revoked, nothingToRevoke, tokenActive, tokenInactive:
 		return http.StatusOK, ""
 	case noSuchPath:
 		return http.StatusNotFound, "invalid_request"
@@ -65,6 +70,10 @@ func (o outcome) answer() (status int, code string) {
 		return http.StatusRequestEntityTooLarge, "invalid_request"
 	case invalidRequest, invalidGrant, unauthorized, unsupportedGrant, invalidScope, invalidTarget, unsupportedToken:
 		return http.StatusBadRequest, string(o)
+	case notAcceptable:
+		return http.StatusNotAcceptable, "invalid_request"
+	case servesNothing:
+		return http.StatusForbidden, "unauthorized_client"
 	case anotherClients, replayed:
 		return http.StatusBadRequest, "invalid_grant"
 	case invalidClient:

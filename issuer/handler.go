@@ -9,19 +9,25 @@ import (
 	"runtime/debug"
 )
 
+// door is in front of all paths: it is looked at where a request comes from. From there on that is its address, whoever asks.
+func (i *Issuer) door(route http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer i.recovered(w, r)
+		from := i.address(r)
+		if no := i.limits.arrive(r, from); no != nil {
+			no.write(w)
+			return
+		}
+		r = r.WithContext(r.Context()) // a copy: the request is the server's
+		r.RemoteAddr = netip.AddrPortFrom(from, 0).String()
+		route(w, r)
+	})
+}
+
 // route finds what a path serves. Paths are compared in their encoded form and exactly: there is no cleaning, hence
 // no redirect, and one spelling per endpoint. http.ServeMux would redirect `//oauth2/token`, and a client that
 // follows a 307 sends its secret along.
-//
-// Before that, it is looked at where a request comes from. From there on that is its address, whoever asks.
 func (i *Issuer) route(w http.ResponseWriter, r *http.Request) {
-	from := i.address(r)
-	if no := i.limits.arrive(r, from); no != nil {
-		no.write(w)
-		return
-	}
-	r = r.WithContext(r.Context()) // a copy: the request is the server's
-	r.RemoteAddr = netip.AddrPortFrom(from, 0).String()
 	path := r.URL.EscapedPath()
 	switch path {
 	case i.place.tokenPath():
@@ -32,6 +38,14 @@ func (i *Issuer) route(w http.ResponseWriter, r *http.Request) {
 	case i.place.revokePath():
 		if allow(w, r, http.MethodPost) {
 			i.serveRevoke(w, r)
+		}
+		return
+	case i.place.introspectPath():
+		if i.internal {
+			break // and nothing is found
+		}
+		if allow(w, r, http.MethodPost) {
+			i.serveIntrospect(w, r)
 		}
 		return
 	}
@@ -48,6 +62,16 @@ func (i *Issuer) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	unavailableNow("signing keys are not available", nil).write(w)
+}
+
+// routeInternal is route of the internal listener.
+func (i *Issuer) routeInternal(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.EscapedPath() != i.place.introspectPath():
+		refuse(noSuchPath, "there is nothing at this path").write(w)
+	case allow(w, r, http.MethodPost):
+		i.serveIntrospect(w, r)
+	}
 }
 
 // allow answers 405 for any other method.

@@ -68,6 +68,9 @@ type Issuer struct {
 	limits      limits
 	trail       *trail
 	sealing     *sealing.Keys
+
+	introspections endpoint // /oauth2/introspect
+	internal       bool     // it is served by Internal alone
 }
 
 // New validates the configuration and says everything that is wrong with it; it touches no dependency.
@@ -91,6 +94,11 @@ func New(c Config) (*Issuer, error) {
 	if err != nil {
 		return nil, err
 	}
+	introspections, err := newEndpoint(meter, "coatcheck_introspections", "Answers of the introspection endpoint by client and outcome.",
+		"coatcheck.introspect", "introspection refused", auditIntrospect)
+	if err != nil {
+		return nil, err
+	}
 	i := &Issuer{
 		place:     at,
 		depositor: c.Depositor,
@@ -108,6 +116,9 @@ func New(c Config) (*Issuer, error) {
 		address:     c.Address,
 		trail:       &trail{Auditor: c.Auditor, required: c.AuditRequired},
 		sealing:     c.Sealing,
+
+		introspections: introspections,
+		internal:       c.Internal,
 	}
 	if i.limits, err = newLimits(c, meter); err != nil {
 		return nil, err
@@ -121,7 +132,7 @@ func New(c Config) (*Issuer, error) {
 	}
 	i.clients = newAuthenticator(i.register.clients, assertions{c.Issuer, c.Names}, c.Sealing)
 	i.keeper = newKeeper(c, i.register.longest)
-	about := newMetadata(at, i.register, i.clients)
+	about := newMetadata(at, i.register, i.clients, c)
 	i.documents = map[string]func() *document{
 		at.metadataPath(): func() *document { return about },
 		at.openidPath():   func() *document { return about },
@@ -196,11 +207,10 @@ func (i *Issuer) KeyTrouble() string { return i.keeper.Trouble() }
 // Keys is the published key set as a KeySource, for an edge in the same process.
 func (i *Issuer) Keys() verifier.KeySource { return i.keeper }
 
-// Handler serves /oauth2/token, /oauth2/revoke, the JWKS and the metadata at the paths that the issuer URL implies. Time-outs, TLS
-// and the cap on header bytes are the server's that it is put in; body, parameters and waits are bounded here.
-func (i *Issuer) Handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer i.recovered(w, r)
-		i.route(w, r)
-	})
-}
+// Handler serves /oauth2/token, /oauth2/revoke, /oauth2/introspect unless Config.Internal keeps that apart, the JWKS and the
+// metadata at the paths that the issuer URL implies. Time-outs, TLS and the cap on header bytes are the server's that it is
+// put in; body, parameters and waits are bounded here.
+func (i *Issuer) Handler() http.Handler { return i.door(i.route) }
+
+// Internal serves /oauth2/introspect and nothing else, for a listener that only services reach.
+func (i *Issuer) Internal() http.Handler { return i.door(i.routeInternal) }

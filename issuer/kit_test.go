@@ -146,6 +146,7 @@ func testConfig(t testing.TB) Config {
 			"shop": {
 				Secret: hashed(t, shopSecret), GrantTypes: creds, Audiences: both,
 				DefaultAudiences: []string{"orders-api"}, Claims: map[string]any{"tenant": "acme-canary-claim"},
+				Serves: []string{"secret-api"},
 			},
 			"single":        {Secret: hashed(t, shopSecret), GrantTypes: creds, Audiences: orders, TTL: time.Minute},
 			"undecided":     {Secret: hashed(t, shopSecret), GrantTypes: creds, Audiences: both},
@@ -153,7 +154,7 @@ func testConfig(t testing.TB) Config {
 			"old":           {Secret: argonHash(t), GrantTypes: creds, Audiences: orders},
 			"odd:id%+":      {Secret: hashed(t, oddSecret), GrantTypes: creds, Audiences: orders},
 			"public":        {Public: true, Audiences: orders},
-			"signing":       {Keys: signingKeys(t), GrantTypes: creds, Audiences: orders},
+			"signing":       {Keys: signingKeys(t), Serves: []string{"secret-api"}, GrantTypes: creds, Audiences: orders},
 			"orders":        {Secret: hashed(t, shopSecret), Serves: []string{"orders-api"}},
 			"billing":       {Secret: hashed(t, shopSecret), Serves: []string{"billing-api"}},
 			"both-services": {Secret: hashed(t, shopSecret), Serves: []string{"orders-api", "billing-api"}},

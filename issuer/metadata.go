@@ -39,10 +39,11 @@ func parsePlace(issuer string) (place, error) {
 	return place{issuer, strings.TrimSuffix(issuer, "/"), strings.TrimSuffix(u.Path, "/")}, nil
 }
 
-func (p place) tokenPath() string  { return p.path + "/oauth2/token" }
-func (p place) revokePath() string { return p.path + "/oauth2/revoke" }
-func (p place) jwksPath() string   { return p.path + "/.well-known/jwks.json" }
-func (p place) openidPath() string { return p.path + "/.well-known/openid-configuration" }
+func (p place) tokenPath() string      { return p.path + "/oauth2/token" }
+func (p place) revokePath() string     { return p.path + "/oauth2/revoke" }
+func (p place) introspectPath() string { return p.path + "/oauth2/introspect" }
+func (p place) jwksPath() string       { return p.path + "/.well-known/jwks.json" }
+func (p place) openidPath() string     { return p.path + "/.well-known/openid-configuration" }
 
 // metadataPath inserts the well-known part between host and path (RFC 8414 §3.1).
 func (p place) metadataPath() string { return "/.well-known/oauth-authorization-server" + p.path }
@@ -60,14 +61,20 @@ type metadata struct {
 	AuthAlgorithms     []string `json:"token_endpoint_auth_signing_alg_values_supported,omitempty"`
 	RevokeAuthMethods  []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevokeAlgorithms   []string `json:"revocation_endpoint_auth_signing_alg_values_supported,omitempty"`
+
+	// Absent when only an internal listener has it: outside there is nothing to find.
+	IntrospectionEndpoint    string   `json:"introspection_endpoint,omitempty"`
+	IntrospectAuthMethods    []string `json:"introspection_endpoint_auth_methods_supported,omitempty"`
+	IntrospectAuthAlgorithms []string `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
+	IntrospectAlgorithms     []string `json:"introspection_signing_alg_values_supported,omitempty"` // RFC 9701 §7
 }
 
 // metadataAge is how long anybody may keep the metadata without asking.
 const metadataAge = 5 * time.Minute
 
-func newMetadata(p place, r *register, a *authenticator) *document {
+func newMetadata(p place, r *register, a *authenticator, c Config) *document {
 	methods, algorithms := a.offers()
-	return newDocument("application/json", metadataAge, metadata{
+	m := metadata{
 		Issuer:             p.issuer,
 		TokenEndpoint:      p.base + "/oauth2/token",
 		RevocationEndpoint: p.base + "/oauth2/revoke",
@@ -78,5 +85,12 @@ func newMetadata(p place, r *register, a *authenticator) *document {
 		AuthAlgorithms:     algorithms,
 		RevokeAuthMethods:  methods,
 		RevokeAlgorithms:   algorithms,
-	})
+	}
+	if !c.Internal {
+		m.IntrospectionEndpoint = p.base + "/oauth2/introspect"
+		m.IntrospectAuthMethods = methods
+		m.IntrospectAuthAlgorithms = algorithms
+		m.IntrospectAlgorithms = []string{c.Algorithm}
+	}
+	return newDocument("application/json", metadataAge, m)
 }

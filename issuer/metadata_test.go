@@ -136,6 +136,19 @@ func walkTheDocument(t *testing.T) {
 		"revocation_endpoint_auth_methods_supported": func() {
 			k.walkMethods(t, k.postRevoke, list("revocation_endpoint_auth_methods_supported"))
 		},
+		"introspection_endpoint": func() { k.advertised(t, path("introspection_endpoint"), http.MethodPost) },
+		"introspection_endpoint_auth_methods_supported": func() {
+			k.walkMethods(t, k.postIntrospect, list("introspection_endpoint_auth_methods_supported"))
+		},
+		"introspection_endpoint_auth_signing_alg_values_supported": func() {
+			k.walkAlgorithms(t, k.postIntrospect, list("introspection_endpoint_auth_signing_alg_values_supported"))
+		},
+		"introspection_signing_alg_values_supported": func() {
+			header, _ := decoded(t, k.ask(t, "orders", "x", string(asSigned)).Body.String())
+			if diff := cmp.Diff([]string{header["alg"].(string)}, list("introspection_signing_alg_values_supported")); diff != "" {
+				t.Errorf("introspection_signing_alg_values_supported (-used +advertised):\n%s", diff)
+			}
+		},
 	}
 	for member := range m {
 		if checks[member] == nil {
@@ -149,7 +162,7 @@ func walkTheDocument(t *testing.T) {
 		}
 		check()
 	}
-	for _, p := range []string{"/oauth2/introspect", "/oauth2/authorize", "/oauth2/register", "/oauth2/device", "/oauth2/par", "/userinfo"} {
+	for _, p := range []string{"/oauth2/authorize", "/oauth2/register", "/oauth2/device", "/oauth2/par", "/userinfo"} {
 		if w := k.get(t, k.place.path+p, nil); w.Code != http.StatusNotFound {
 			t.Errorf("%s answers %d and is not advertised", p, w.Code)
 		}

@@ -95,6 +95,8 @@ func (e event) message() string {
 		return "answer repeated"
 	case revoked:
 		return "token revoked"
+	case tokenActive, tokenInactive:
+		return "token introspected"
 	}
 	return "nothing to revoke"
 }

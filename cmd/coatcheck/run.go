@@ -118,6 +118,7 @@ func (p *process) open(ctx context.Context, l *configs.Loaded, profiles bool) ([
 	}{
 		{l.Listen.Gateway, service{name: "gateway", handler: p.edge, tls: l.TLS, streams: true, trusted: l.Trusted}},
 		{l.Listen.Issuer, service{name: "issuer", handler: p.issuer, tls: l.TLS, trusted: l.Trusted}},
+		{l.Listen.Internal, service{name: "internal", handler: p.internal, tls: l.TLS, trusted: l.Trusted}},
 		{l.Listen.Admin, service{name: "admin", handler: p.admin, tls: adminTLS(l), givesWay: true}},
 		{l.Listen.Metrics, service{name: "metrics", handler: p.ops(profiles), last: true}},
 	}

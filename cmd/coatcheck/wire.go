@@ -27,6 +27,7 @@ type process struct {
 	ready    readiness
 	edge     http.Handler                  // nil: another role
 	issuer   http.Handler                  // nil: another role
+	internal http.Handler                  // nil: the issuer's own listener serves it, or another role
 	admin    http.Handler                  // nil: nobody may use it, or another role
 	work     []func(context.Context) error // background work; each returns when its context ends
 }

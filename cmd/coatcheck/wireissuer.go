@@ -54,6 +54,9 @@ func (p *process) wireIssuer(l *configs.Loaded) (verifier.KeySource, error) {
 	}
 	own.KeySource = i.Keys()
 	p.issuer = i.Handler()
+	if l.Listen.Internal != "" {
+		p.internal = i.Internal()
+	}
 	p.need("issuer", i.Ready)
 	p.ready.notes = append(p.ready.notes, func() unready {
 		if why := i.KeyTrouble(); why != "" {

@@ -36,6 +36,7 @@ func ReservedClaims() []string {
 		"iss", "sub", "aud", "exp", "nbf", "iat", "jti",
 		"client_id", "scope", "cnf", "act", "may_act", "auth_time", "acr", "amr", "azp", "nonce", "sid", "events",
 		"authorization_details", "token_introspection",
+		"active", "token_type", // RFC 7662 §2.2: they stand beside claims in an answer about a token
 		"handles", "origin", "shares", "version",
 	}
 }
