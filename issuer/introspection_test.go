@@ -205,3 +205,41 @@ func TestJ5_PhantomTokenPlugins(t *testing.T) {
 		t.Errorf("a client that is no service: got %d, want 403", w.Code)
 	}
 }
+
+// What is encrypted to a service is not read here either: JSON has what the manifest says, and the token itself is handed on
+// as it is. The service that has opened it may ask about what was inside.
+func TestIntrospectionOfEncryptedTokens(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, sealedTo(t, "billing-api", "", billingKey().Public()))
+	live := k.token(t, both()).AccessToken
+	got := k.told(t, "billing", live)
+	if got["exp"] == nil || got["jti"] != k.jti(t, live) {
+		t.Errorf("exp %v, jti %v; want those of the grant", got["exp"], got["jti"])
+	}
+	delete(got, "exp")
+	delete(got, "jti")
+	want := map[string]any{
+		"active": true, "token_type": "Bearer", "iss": testIssuer, "aud": "billing-api", "client_id": "shop", "scope": "invoices:read",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("billing is told (-want +got):\n%s", diff)
+	}
+	w := k.ask(t, "billing", live, string(asBare))
+	if sealed := k.jwt(t, live, "billing-api"); w.Body.String() != sealed {
+		t.Errorf("the token itself: got %d %s, want %s", w.Code, w.Body, sealed)
+	}
+	if _, err := k.opening(t, "billing-api", billingKey()).Verify(t.Context(), w.Body.String()); err != nil {
+		t.Errorf("billing opens it: %v", err)
+	}
+	wantInactive(t, "the token as it was encrypted", k.ask(t, "billing", w.Body.String(), ""))
+}
+
+// No service has any business with a refresh token, also one whose references are for it.
+func TestRefreshTokensAreNotIntrospected(t *testing.T) {
+	t.Parallel()
+	k, first, _ := newRefreshKit(t)
+	if k.told(t, "orders", first.AccessToken)["active"] != true {
+		t.Error("the reference beside it: want active")
+	}
+	wantInactive(t, "a live refresh token", k.ask(t, "orders", first.RefreshToken, "", "token_type_hint", "refresh_token"))
+}

@@ -89,6 +89,38 @@ func TestOneProcessWithTLS(t *testing.T) {
 	}
 }
 
+// TestInternalListener: introspection is on its own listener and nowhere else, and the issuer's other endpoints are not there.
+func TestInternalListener(t *testing.T) {
+	t.Parallel()
+	client := processtest.NewClient(t)
+	secret := strings.Repeat("orders-secret-", 3)
+	lab := processtest.New(t, processtest.Options{Replace: []string{
+		"  admin: 127.0.0.1:0", "  admin: 127.0.0.1:0\n  internal: 127.0.0.1:0",
+		"telemetry:\n", "  orders-service: {secret_file: orders_secret, serves: [orders-api]}\ntelemetry:\n",
+	}})
+	lab.Write("orders_secret", secret+"\n")
+	issuer, _ := lab.Up(client)
+	ask := func(base string) processtest.Answer {
+		request := http.Request{Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
+		request.SetBasicAuth("orders-service", secret)
+		return client.Do("POST", base+"/oauth2/introspect", request.Header, "token="+lab.Token(client))
+	}
+	inside := "http://" + issuer.Address("internal")
+	if a := ask(inside); a.Status != http.StatusOK || !strings.Contains(a.Body, `"active":true`) {
+		t.Errorf("introspection inside: %d %s, want active", a.Status, a.Body)
+	}
+	for _, base := range []string{lab.Issuer(), lab.Edge()} {
+		if a := ask(base); a.Status != http.StatusNotFound {
+			t.Errorf("introspection at %s: %d, want 404", base, a.Status)
+		}
+	}
+	for _, path := range []string{"/oauth2/token", "/.well-known/jwks.json", "/metrics"} {
+		if a := client.Do("GET", inside+path, nil, ""); a.Status != http.StatusNotFound {
+			t.Errorf("GET %s inside: %d, want 404", path, a.Status)
+		}
+	}
+}
+
 // certificate writes a self-signed certificate for 127.0.0.1 beside the lab's configuration.
 func certificate(t *testing.T, lab *processtest.Lab) (path string) {
 	t.Helper()
