@@ -6,9 +6,6 @@ import (
 	"strings"
 )
 
-// pending: the line is being built. Nothing may stay so.
-const pending = "pending"
-
 // section is one table of the page.
 type section struct {
 	title   string
