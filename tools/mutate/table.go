@@ -33,8 +33,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "same incarnation for ever", model: "same-incarnation", red: model, file: "store/memory_open.go",
-		old: `s.head.incarnation, s.head.leaseID, s.head.opened = rand.Text(), `,
-		new: `s.head.incarnation, s.head.leaseID, s.head.opened = "same", `,
+		old: `s.head.opened, s.head.since = rand.Text(), rand.Text(), `, new: `s.head.opened, s.head.since = "same", rand.Text(), `,
 	},
 	{
 		name: "no journal replay", model: "no-replay", red: simulation, run: "-seeds 5000", file: "revocation/worker_steps.go",
