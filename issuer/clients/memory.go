@@ -5,10 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/coatcheck/coatcheck/issuer/sealing"
 )
@@ -35,20 +31,12 @@ const (
 
 // load is nil where there is no file yet. One that does not open is an error, never a new beginning.
 func (m memory) load() (*seen, error) {
-	if m.path == "" {
-		return nil, nil
-	}
-	file, err := os.Open(m.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	blob, err := sealing.ReadFile(m.path, maxMemory)
 	if err != nil {
 		return nil, fmt.Errorf("clients: file: %w", err)
 	}
-	defer func() { _ = file.Close() }() // nothing was written
-	blob, err := io.ReadAll(io.LimitReader(file, maxMemory))
-	if err != nil {
-		return nil, fmt.Errorf("clients: file: %w", err)
+	if blob == nil {
+		return nil, nil
 	}
 	plain, err := m.sealing.Open(memoryName, 0, blob)
 	if err != nil {
@@ -75,39 +63,17 @@ func (s *seen) refuses(h head, version uint64) error {
 	return nil
 }
 
-// save: when it returns, the file survives a crash: written aside, synced, renamed, and the folder synced, in this order.
+// save replaces the file. When it returns, the file survives a crash.
 func (m memory) save(r *roll) error {
 	if m.path == "" || r.version == 0 {
 		return nil
 	}
 	plain, err := json.Marshal(seen{r.version, r.head.Epoch, r.head.Beginning, r.head.Digest})
 	if err == nil {
-		err = replaceFile(m.path, m.sealing.Seal(memoryName, 0, plain))
+		err = sealing.ReplaceFile(m.path, m.sealing.Seal(memoryName, 0, plain))
 	}
 	if err != nil {
 		return fmt.Errorf("clients: file: %w; what was read is not used before it is kept", err)
 	}
 	return nil
-}
-
-func replaceFile(path string, content []byte) error {
-	dir := filepath.Dir(path)
-	aside, err := os.CreateTemp(dir, filepath.Base(path)+".*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(aside.Name()) }() // it is gone after the rename
-	_, err = aside.Write(content)
-	err = errors.Join(err, aside.Sync(), aside.Close())
-	if err != nil {
-		return err
-	}
-	if err := os.Rename(aside.Name(), path); err != nil {
-		return err
-	}
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
 }
