@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 	"testing"
 )
 
@@ -17,14 +16,7 @@ func (k *kit) postIntrospect(t testing.TB, f url.Values, h http.Header) *httptes
 
 func (k *kit) sendIntrospect(t testing.TB, method, body string, h http.Header) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, k.place.introspectPath(), strings.NewReader(body))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	for name, values := range h {
-		r.Header[name] = values
-	}
-	w := httptest.NewRecorder()
-	k.Handler().ServeHTTP(w, r)
-	return w
+	return k.sendForm(t, method, k.place.introspectPath(), body, h)
 }
 
 // ask asks about a token as a client, by Basic; accept may be empty, pairs add to the form.

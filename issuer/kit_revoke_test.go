@@ -138,7 +138,13 @@ func (k *kit) postRevoke(t testing.TB, f url.Values, h http.Header) *httptest.Re
 
 func (k *kit) sendRevoke(t testing.TB, method, body string, h http.Header) *httptest.ResponseRecorder {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, k.place.revokePath(), strings.NewReader(body))
+	return k.sendForm(t, method, k.place.revokePath(), body, h)
+}
+
+// sendForm sends a form to an endpoint; headers may be nil.
+func (k *kit) sendForm(t testing.TB, method, path, body string, h http.Header) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	for name, values := range h {
 		r.Header[name] = values
